@@ -1,0 +1,142 @@
+"""Camera and rays: pixels to head space and back, and where a ray meets the head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from understudy.cast.how import PITCH, ROLL, YAW, How
+from understudy.cast.shape import CENTRE, Solid, chart
+
+DISTANCE = 8.5  # from the camera to the middle of the head: a portrait lens
+HALF = 1.72  # what half of the picture's height shows at that distance
+LOW = -0.16  # where the picture's middle is on the head at rest
+PIVOT = (0.0, -0.80, -0.22)  # heads turn on top of the neck
+
+
+@dataclass(frozen=True)
+class View:
+    """The camera seen from each head. `turn` takes head directions to the picture's; all else in head units."""
+
+    turn: Tensor  # (b, 3, 3)
+    shift: Tensor  # (b, 2) where the body is, right and up
+    zoom: Tensor  # (b,) head units per half picture height
+    height: int
+    width: int
+
+    @property
+    def pixel(self) -> Tensor:
+        """(b, 1, 1) the side of a pixel, in head units."""
+        return (2 * self.zoom / self.height)[:, None, None]
+
+
+def view(how: How, height: int, width: int) -> View:
+    """The camera for `how`. Angles beyond what the cast is drawn for are taken back to the limit."""
+    limit = how.turn.new_tensor([YAW, PITCH, ROLL])
+    yaw, pitch, roll = torch.deg2rad(torch.minimum(torch.maximum(how.turn, -limit), limit)).unbind(1)
+    one, nil = torch.ones_like(yaw), torch.zeros_like(yaw)
+
+    def rows(*entries: Tensor) -> Tensor:
+        return torch.stack(entries, 1).reshape(-1, 3, 3)
+
+    cy, sy, cp, sp, cr, sr = yaw.cos(), yaw.sin(), pitch.cos(), pitch.sin(), roll.cos(), roll.sin()
+    about_y = rows(cy, nil, sy, nil, one, nil, -sy, nil, cy)
+    about_x = rows(one, nil, nil, nil, cp, sp, nil, -sp, cp)
+    about_z = rows(cr, sr, nil, -sr, cr, nil, nil, nil, one)
+    zoom = HALF / how.place[:, 2].clamp(0.4, 2.5)
+    return View(about_z @ about_y @ about_x, how.place[:, :2] * HALF, zoom, height, width)
+
+
+def pixels(v: View) -> tuple[Tensor, Tensor]:
+    """Where pixel centres are on the plane through the middle of the head, (b, h, w) each: right and up."""
+    device = v.turn.device
+    x = (torch.arange(v.width, device=device) + 0.5 - v.width / 2) * (2 / v.height)
+    y = (v.height / 2 - torch.arange(v.height, device=device) - 0.5) * (2 / v.height)
+    zoom = v.zoom[:, None, None]
+    return (x[None, None, :] * zoom).expand(-1, v.height, -1), (y[None, :, None] * zoom + LOW).expand(-1, -1, v.width)
+
+
+@dataclass(frozen=True)
+class Rays:
+    """Rays in head space, from CENTRE: `start` (b, 3) and `way` (b, 3, h, w), unit."""
+
+    start: Tensor
+    way: Tensor
+
+    def at(self, far: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        s, w = self.start[:, :, None, None], self.way
+        return s[:, 0] + w[:, 0] * far, s[:, 1] + w[:, 1] * far, s[:, 2] + w[:, 2] * far
+
+
+def rays(v: View, right: Tensor, up: Tensor) -> Rays:
+    """Camera rays through points of the middle plane."""
+    b = len(v.turn)
+    pivot, centre = v.turn.new_tensor(PIVOT), v.turn.new_tensor(CENTRE)
+    eye = torch.stack([v.turn.new_zeros(b), v.turn.new_full((b,), LOW), v.turn.new_full((b,), DISTANCE)], 1)
+    moved = torch.cat([v.shift, torch.zeros_like(v.shift[:, :1])], 1)
+    start = torch.einsum("bji,bj->bi", v.turn, eye - pivot - moved) + pivot - centre
+    way = torch.stack([right, up - LOW, torch.full_like(right, -DISTANCE)], 1)
+    way = way * torch.rsqrt((way * way).sum(1, keepdim=True))
+    return Rays(start, torch.einsum("bji,bjhw->bihw", v.turn, way))
+
+
+def project(v: View, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Head-space points (b, n, 3), from the head's origin, to pixels (b, n, 2) and depths towards the camera (b, n)."""
+    pivot = v.turn.new_tensor(PIVOT)
+    world = torch.einsum("bij,bnj->bni", v.turn, points - pivot) + pivot
+    world = world + torch.cat([v.shift, torch.zeros_like(v.shift[:, :1])], 1)[:, None]
+    scale = DISTANCE / (DISTANCE - world[..., 2])
+    x = world[..., 0] * scale / v.zoom[:, None]
+    y = (world[..., 1] - LOW) * scale / v.zoom[:, None]
+    half = v.height / 2
+    return torch.stack([v.width / 2 + x * half, half - y * half], -1), world[..., 2]
+
+
+def look_up(table: Tensor, d: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """The map's values (b, c, h, w) in unit directions (b, h, w)."""
+    grid = torch.stack(chart(*d), -1)
+    return F.grid_sample(table, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Where rays meet, or pass nearest to, the head."""
+
+    far: Tensor  # (b, h, w) distance along the ray
+    point: tuple[Tensor, Tensor, Tensor]  # from CENTRE
+    direction: tuple[Tensor, Tensor, Tensor]  # the same, unit
+    miss: Tensor  # (b, h, w) gap between ray and head, 0 where they meet
+
+
+def march(solid: Solid, r: Rays, steps: int, near: Tensor | None = None) -> Hit:
+    """First meeting of rays and head. `near` is where to begin, else the ball around the head."""
+    start = -(r.start[:, :, None, None] * r.way).sum(1)
+    aside = ((r.start * r.start).sum(1)[:, None, None] - start * start).clamp_min(0)
+    ball = solid.radius.amax((1, 2, 3))[:, None, None] ** 2
+    far = start - (ball - aside).clamp_min(0).sqrt() if near is None else near
+    limit = start + 1.9
+    best_far, best_gap = far, torch.full_like(far, 1e3)
+    outside, outside_gap = far, torch.full_like(far, 1e3)
+    inside, inside_gap = torch.full_like(far, 1e3), torch.full_like(far, -1.0)
+    for _ in range(steps):
+        x, y, z = r.at(far)
+        scale = torch.rsqrt(x * x + y * y + z * z)
+        gap = 1 / scale - look_up(solid.radius, (x * scale, y * scale, z * scale))[:, 0]
+        better = gap.abs() < best_gap.abs()
+        best_far, best_gap = torch.where(better, far, best_far), torch.where(better, gap, best_gap)
+        out = gap > 0
+        closing = (outside_gap - gap) / (far - outside).clamp_min(1e-5)  # how fast the gap closes along the ray
+        pace = torch.where((gap < 0.06) & (closing > 0), (0.85 / closing.clamp_min(1e-3)).clamp(0.6, 2.5), 0.6)
+        outside, outside_gap = torch.where(out, far, outside), torch.where(out, gap, outside_gap)
+        inside, inside_gap = torch.where(out, inside, far), torch.where(out, inside_gap, gap)
+        share = (outside_gap / (outside_gap - inside_gap)).clamp(0.12, 0.88)
+        between = outside + (inside - outside) * share
+        far = torch.where(inside < 1e2, between, torch.minimum(far + (gap * pace).clamp_min(0.014), limit))
+    met = inside < 1e2
+    best_far = torch.where(met, inside, best_far)
+    x, y, z = r.at(best_far)
+    scale = torch.rsqrt(x * x + y * y + z * z)
+    return Hit(best_far, (x, y, z), (x * scale, y * scale, z * scale), torch.where(met, 0, best_gap.clamp_min(0)))

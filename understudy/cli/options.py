@@ -1,0 +1,37 @@
+"""Options that several commands share, described once."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Out = Annotated[Path | None, typer.Option("-o", "--out", help="Where the result goes.", show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is already there.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object last, on standard output.")]
+Face = Annotated[
+    int | None, typer.Option("--face", min=0, help="Which face, counted from 0 = the largest.", show_default=False)
+]
+Seed = Annotated[int, typer.Option("--seed", help="Chance; the warp engine uses none.")]
+Model = Annotated[str, typer.Option("--model", help="What draws: `understudy models` lists them.")]
+MaxSize = Annotated[int, typer.Option("--max-size", help="The result's longer side, at most, in pixels.")]
+
+
+class Device(str, Enum):
+    """Where it is computed."""
+
+    auto, cpu, cuda, mps = "auto", "cpu", "cuda", "mps"
+
+
+class Inside(str, Enum):
+    """Whose the inside of an opening mouth is."""
+
+    own, driver = "own", "driver"
+
+
+class Driver(str, Enum):
+    """How a driving film becomes motion codes."""
+
+    direct, bridge = "direct", "bridge"

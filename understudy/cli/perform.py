@@ -1,0 +1,99 @@
+"""`understudy animate`: read the arguments, call `animate`, report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from understudy.cli import say
+from understudy.cli.options import Device, Driver, Face, Force, Inside, Json, MaxSize, Model, Out, Seed
+from understudy.errors import BadOption
+
+Portrait = Annotated[Path, typer.Argument(help="The picture of somebody who shall perform.")]
+Driving = Annotated[Path, typer.Argument(help="The performance: a film, a picture, a motion file or Live Link CSV.")]
+
+
+def animate(
+    portrait: Portrait,
+    driving: Driving,
+    out: Out = None,
+    model: Model = "auto",
+    seed: Seed = 0,
+    steps: Annotated[int | None, typer.Option("--steps", help="Denoising steps, for diffusion models.")] = None,
+    crop: Annotated[bool, typer.Option("--crop/--paste", help="The face's square alone, or the whole picture.")] = False,
+    relative: Annotated[
+        bool,
+        typer.Option("--relative/--absolute", help="Move as the driver moves from its best-matching frame, or to it."),
+    ] = True,
+    strength: Annotated[float, typer.Option("--strength", min=0, max=3, help="How much; 1 is as the driver.")] = 1.0,
+    only: Annotated[
+        str | None, typer.Option("--only", help="Carry these parts only, of mouth,eyes,brows,pose.", show_default=False)
+    ] = None,
+    mouth: Annotated[
+        Inside | None,
+        typer.Option("--mouth", help="Inside of an opening mouth: own is painted, driver borrowed.", show_default=False),
+    ] = None,
+    driver: Annotated[Driver | None, typer.Option("--driver", help="For X-Portrait 2 models.")] = None,
+    reference_frame: Annotated[
+        str, typer.Option("--reference-frame", help="The driver's frame that counts as the portrait's own: auto or N.")
+    ] = "auto",
+    face: Face = None,
+    max_size: MaxSize = 1920,
+    device: Annotated[Device, typer.Option("--device", help="Where it is computed.")] = Device.auto,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """PORTRAIT performs what DRIVING does. The same command goes on where a stopped one ended."""
+    from understudy.animate import Stopped
+    from understudy.animate import animate as perform
+
+    try:
+        with say.progress() as show:
+            result = perform(
+                portrait,
+                driving,
+                out=out,
+                model=model,
+                seed=seed,
+                steps=steps,
+                crop=crop,
+                relative=relative,
+                strength=strength,
+                only=parts(only),
+                mouth=None if mouth is None else mouth.value,
+                driver=None if driver is None else driver.value,
+                reference_frame=frame_number(reference_frame),
+                face=face,
+                max_size=max_size,
+                device=device.value,
+                force=force,
+                progress=show,
+                command=say.command(sys.argv[1:]),
+            )
+    except Stopped as stopped:
+        say.stopped(str(stopped), json)
+        raise typer.Exit(130) from stopped
+    say.warnings(result.warnings)
+    say.line(
+        f"{result.output}: {result.frames} frames, {result.width}x{result.height}, "
+        f"in {say.duration(result.seconds)} ({result.frames_per_second:.1f} frames/s)"
+    )
+    if json:
+        say.object_last(result)
+
+
+def parts(words: str | None) -> tuple[str, ...] | None:
+    """`mouth,eyes` -> ("mouth", "eyes")."""
+    return None if words is None else tuple(word.strip() for word in words.split(",") if word.strip())
+
+
+def frame_number(word: str) -> int | None:
+    """`auto` -> None, `12` -> 12."""
+    if word == "auto":
+        return None
+    if not word.isdecimal():
+        raise BadOption("--reference-frame is neither auto nor a frame number", repr(word), "auto, or a number from 0 on")
+    return int(word)

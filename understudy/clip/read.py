@@ -1,0 +1,228 @@
+"""Opening whatever a person names: a film, an animation, a still picture; and the words that it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from av.container import InputContainer
+from av.sidedata.sidedata import Type
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from PIL import Image, PngImagePlugin
+
+from understudy.clip.clip import STILL_RATE, Clip
+from understudy.clip.colour import ToPicture, is_hdr, over
+from understudy.clip.decode import Damage, Rhythm, decoded, picture_stream, progressive, rhythm, rhythm_of, times_of
+from understudy.clip.media import (
+    MAX_PIXELS,
+    WHITE,
+    AnyPath,
+    Timed,
+    Warn,
+    beginning,
+    existing,
+    fraction,
+    once,
+    open_media,
+    say,
+    ticks,
+)
+from understudy.clip.metadata import DESCRIPTION, described, gif_comment, words_in
+from understudy.clip.still import opened, opener, read_picture, refuse_large
+from understudy.clip.upright import Turn, Upright
+from understudy.errors import NoPicture, UnreadableMedia
+
+
+def read(
+    path: AnyPath,
+    *,
+    max_pixels: float = MAX_PIXELS,
+    background: tuple[int, int, int] = WHITE,
+    warn: Warn = say,
+) -> Clip:
+    """A film, an animated GIF, WebP or PNG, or a still picture (one frame) as a `Clip`.
+
+    One frame is decoded here, so that what cannot be read fails now. What is transparent shows `background`; what is
+    not an error but should be known goes to `warn`, here and while the clip is watched.
+    Errors: `MissingFile`, `UnreadableMedia`, `NoPicture` (sound only, or no frames), `TooLarge` (before decoding)."""
+    path, warn = existing(path), once(warn)
+    if opener(beginning(path)) is None:
+        return _film(path, max_pixels, background, warn)
+    with opened(path, max_pixels) as picture:
+        size, kind, moves = picture.size, picture.format, _moves(picture)
+    if moves and kind == "WEBP":
+        return _webp(path, size, background)
+    if moves and kind in ("GIF", "PNG"):
+        return _film(path, max_pixels, background, warn)
+    return _still(path, max_pixels, background, warn)
+
+
+def read_metadata(path: AnyPath) -> dict[str, str]:
+    """The words in a film, sound or picture: as they were given to the writer, and other programs' in lower case.
+
+    Errors: `MissingFile`, `UnreadableMedia`."""
+    path = existing(path)
+    start = beginning(path)
+    if start.startswith(b"GIF8"):
+        return gif_comment(path)
+    if opener(start) is None:
+        with open_media(path) as container:
+            return words_in(container.metadata)
+    with opened(path, float("inf")) as picture:
+        if isinstance(picture, PngImagePlugin.PngImageFile):
+            return words_in({key: str(value) for key, value in picture.text.items()})
+        return described(str(picture.getexif().get(DESCRIPTION, "")))
+
+
+def _moves(picture: Image.Image) -> bool:
+    return bool(getattr(picture, "is_animated", False))
+
+
+def _still(path: Path, max_pixels: float, background: tuple[int, int, int], warn: Warn) -> Clip:
+    height, width = read_picture(path, max_pixels=max_pixels, background=background, warn=warn).shape[:2]
+
+    def frames() -> Iterator[Timed]:
+        yield Fraction(0), read_picture(path, max_pixels=max_pixels, background=background, warn=warn)
+
+    return Clip(
+        fps=STILL_RATE, size=(width, height), frames=1, seconds=float(1 / STILL_RATE), still=True, path=path, opened=frames
+    )
+
+
+def _webp(path: Path, size: tuple[int, int], background: tuple[int, int, int]) -> Clip:
+    """An animated WebP, by Pillow: FFmpeg before version 9 cannot."""
+    lengths = webp_lengths(path.read_bytes())
+    starts = np.cumsum([0, *lengths])
+    pace = rhythm(starts.tolist(), Fraction(1, 1000), [])
+
+    def frames() -> Iterator[Timed]:
+        with opened(path) as picture:
+            for count, start in enumerate(starts[:-1].tolist()):
+                try:
+                    picture.seek(count)
+                    rgba = np.asarray(picture.convert("RGBA"))
+                except (OSError, EOFError, ValueError) as error:
+                    raise UnreadableMedia(f"{path} is damaged from its frame {count} on", str(error)) from error
+                yield Fraction(start, 1000), over(rgba, background)
+
+    return Clip(
+        fps=pace.fps,
+        size=size,
+        frames=len(lengths),
+        seconds=sum(lengths) / 1000,
+        variable=pace.variable,
+        path=path,
+        opened=frames,
+    )
+
+
+def webp_lengths(data: bytes) -> list[int]:
+    """How long each frame of an animated WebP is shown, in milliseconds: the third field of its ANMF chunks.
+
+    Ten or less is a tenth of a second, as in every browser."""
+    lengths, at = [], 12
+    while at + 8 <= len(data):
+        if data[at : at + 4] == b"ANMF":
+            shown = int.from_bytes(data[at + 20 : at + 23], "little")
+            lengths.append(shown if shown > 10 else 100)
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + size + size % 2
+    return lengths
+
+
+@dataclass(frozen=True)
+class _Film:
+    """What is known of a film file once its first frame has been seen."""
+
+    path: Path
+    rhythm: Rhythm
+    upright: Upright
+    background: tuple[int, int, int]
+    promised: Fraction | None  # seconds
+    warn: Warn
+
+    def frames(self) -> Iterator[Timed]:
+        damage, pictures = Damage(), ToPicture(self.background)
+        end = Fraction(0)
+        with open_media(self.path) as container:
+            stream = picture_stream(container, self.path)
+            for time, frame in times_of(progressive(decoded(container, stream, damage)), self.rhythm):
+                if (frame.width, frame.height) != self.upright.coded:
+                    self.warn(f"{self.path} changes its picture size on the way; all of it is fitted to the first")
+                yield time, self.upright(pictures(frame))
+                end = time + 1 / self.rhythm.fps
+        self._tell(damage, end)
+
+    def _tell(self, damage: Damage, end: Fraction) -> None:
+        """Say what was missing at the end."""
+        missing = (self.promised or 0) - end
+        if damage.broken_off or missing > max(Fraction(1, 2), 3 / self.rhythm.fps):
+            promise = f" of the {float(self.promised):.1f} s that it promises" if self.promised else ""
+            self.warn(f"{self.path} breaks off: its picture could be read for {float(end):.1f} s{promise}")
+        if damage.packets:
+            self.warn(f"{self.path} is damaged: {damage.packets} of its frames could not be decoded and were passed over")
+
+
+def _film(path: Path, max_pixels: float, background: tuple[int, int, int], warn: Warn) -> Clip:
+    """A film file, by FFmpeg."""
+    with open_media(path) as container:
+        stream = picture_stream(container, path)
+        refuse_large(path, (stream.width, stream.height), max_pixels)
+        first = _first_frame(container, stream, path)
+        upright = _upright(first, fraction(stream.sample_aspect_ratio), path, warn)
+        refuse_large(path, upright.size, max_pixels)
+        promised = _promised(stream.duration, ticks(stream.time_base), container.duration)
+        count = stream.frames
+        sounds = any(audio.codec_context is not None for audio in container.streams.audio)
+    pace = rhythm_of(path)
+    if not count and promised:
+        count = max(1, round(promised * pace.fps))
+    if is_hdr(first):
+        warn(f"{path} is a film of high dynamic range; its colours are brought to the standard range")
+    if first.interlaced_frame:
+        warn(f"{path} is interlaced; the two halves of each frame are joined")
+    film = _Film(path, pace, upright, background, promised, warn)
+    return Clip(
+        fps=pace.fps,
+        size=upright.size,
+        frames=count or None,
+        seconds=float(promised) if promised else None,
+        has_sound=sounds,
+        variable=pace.variable,
+        path=path,
+        opened=film.frames,
+    )
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
+    """Errors: `NoPicture` where there is none, `UnreadableMedia` where there are some and none can be decoded."""
+    damage = Damage()
+    frame = next(progressive(decoded(container, stream, damage)), None)
+    if frame is not None:
+        return frame
+    if damage.packets or damage.broken_off:
+        seen = damage.broken_off or f"{damage.packets} damaged frames"
+        raise UnreadableMedia(f"no frame of {path} can be decoded", seen, "record or download it again")
+    raise NoPicture(f"{path} has no frames", "a film of no length", "record or download it again")
+
+
+def _upright(frame: VideoFrame, aspect: Fraction | None, path: Path, warn: Warn) -> Upright:
+    """How the film lies in its file, by its first frame."""
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    turn = Turn.of_matrix(bytes(matrix)) if matrix is not None else Turn()
+    aspect = aspect or Fraction(1)
+    if not Fraction(1, 4) <= aspect <= 4:
+        warn(f"{path} says that its pixels are {float(aspect):.3g} times as wide as high, which is not believed")
+        aspect = Fraction(1)
+    return Upright((frame.width, frame.height), aspect, turn)
+
+
+def _promised(duration: int | None, tick: Fraction, whole: int | None) -> Fraction | None:
+    """How long the picture lasts by what the file says, in seconds."""
+    if duration and duration > 0:
+        return duration * tick
+    return Fraction(whole, 1_000_000) if whole and whole > 0 else None

@@ -1,0 +1,74 @@
+"""Where to compute: the wish of a person, turned into a device of this machine. torch is imported only when asked."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+from understudy.errors import BadOption, MissingExtra
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES: Final = ("auto", "cpu", "cuda", "mps")
+
+
+def choose(wish: str = "auto") -> torch.device:
+    """The device for a wish: "auto" (the fastest there is), "cpu", "cuda", "cuda:N" or "mps".
+
+    Raises BadOption for a wish that this machine cannot fulfil, and MissingExtra where torch is not installed."""
+    kind, colon, number = wish.partition(":")
+    if kind not in DEVICES or (colon and not (kind == "cuda" and number.isdecimal())):
+        raise BadOption("This is not a device", f"--device {wish}", "one of auto, cpu, cuda, cuda:N or mps")
+    torch = _torch()
+    cards, metal = _cards(torch), _metal(torch)
+    if kind == "auto":
+        return torch.device("cuda" if cards else "mps" if metal else "cpu")
+    if kind == "cuda" and int(number or 0) >= cards:
+        raise BadOption(f"There is no GPU for --device {wish}", _what_is_there(torch), _nearest(cards))
+    if kind == "mps" and not metal:
+        raise BadOption("There is no Apple GPU for --device mps", _what_is_there(torch), "--device auto")
+    return torch.device(wish)
+
+
+def describe(device: torch.device) -> str:
+    """A device in words, for reports: "cpu, 2 threads" or "cuda:0, NVIDIA H200, 139 GiB"."""
+    torch = _torch()
+    if device.type == "cuda":
+        card = torch.cuda.get_device_properties(device)
+        return f"cuda:{device.index or 0}, {card.name}, {card.total_memory / 2**30:.0f} GiB"
+    if device.type == "cpu":
+        count = torch.get_num_threads()
+        return f"cpu, {count} thread{'' if count == 1 else 's'}"
+    return str(device.type)
+
+
+def _torch() -> ModuleType:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtra(
+            "This needs PyTorch, which is not installed",
+            str(error),
+            'pip install torch, or pip install "understudy[diffusion]"; --model warp does without',
+        ) from error
+    return torch
+
+
+def _cards(torch: ModuleType) -> int:
+    return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0
+
+
+def _metal(torch: ModuleType) -> bool:
+    return bool(torch.backends.mps.is_available())
+
+
+def _what_is_there(torch: ModuleType) -> str:
+    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
+    return f"{_cards(torch)} CUDA GPUs, PyTorch {torch.__version__} built with {build}"
+
+
+def _nearest(cards: int) -> str:
+    if cards:
+        return f"--device cuda:0 to cuda:{cards - 1}"
+    return "--device auto; where there is an NVIDIA card, look at its driver and at which PyTorch was installed"

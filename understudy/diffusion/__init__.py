@@ -1,0 +1,1 @@
+"""The mathematics of diffusion: noise, samplers, guidance, windows, forcing. Has never heard of faces."""

@@ -1,0 +1,340 @@
+"""A generator: a portrait's likeness and the driver's cues in, frames out.
+
+X-Portrait and X-Portrait 2, full and small, are values of `GeneratorConfig`. What differs is how cues reach the U-Net:
+as hint pictures through control nets, or as a motion code that it attends to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from understudy.diffusion import samplers
+from understudy.diffusion.guidance import guided
+from understudy.diffusion.noise import (
+    Denoise,
+    Prediction,
+    RectifiedFlow,
+    Schedule,
+    VariancePreserving,
+    denoiser,
+    keyed_noise,
+    noised,
+)
+from understudy.diffusion.windows import Window, held, overlapped
+from understudy.errors import BadOption
+from understudy.generator.autoencoder import AutoencoderConfig, TemporalAutoencoderConfig, autoencoder
+from understudy.generator.blocks import Note
+from understudy.generator.control import ControlConfig, ControlNet, added
+from understudy.generator.reference import ReferenceConfig, ReferenceNet, as_one
+from understudy.generator.unet import UNet, UNetConfig
+
+SAMPLERS: dict[str, Callable[[Denoise, Tensor, Tensor, Schedule], Iterator[Tensor]]] = {
+    "ddim": samplers.ddim,
+    "euler": samplers.euler,
+    "heun": samplers.heun,
+    "dpm_solver": samplers.dpm_solver,
+}
+SPACINGS: dict[str, Callable[[int], Tensor]] = {
+    "even": samplers.even_levels,
+    "latent_diffusion": samplers.latent_diffusion_levels,
+    "leading": samplers.leading_levels,
+    "trailing": samplers.trailing_levels,
+}
+HINTS_TOGETHER = 8
+"""Frames whose hints are encoded at once: a fixed number, so that the chunks in which cues come change nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartConfig:
+    """Films begin from the portrait's own latents, noised, and not from noise alone: X-Portrait as they are (`blur`
+    1), X-NeMo blurred by a Gaussian of that many latents and deviation."""
+
+    blur: int
+    deviation: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """Every number that shapes a generator's weights, and what they were trained to mean.
+
+    `shared_context`: tokens of context that are the same for everybody (CLIP's 77 of an empty prompt; learnt ones in
+    the small generators), or 0 if every portrait brings its own (CLIP's embedding of the picture).
+    `reference_level`: the level that the reference net is told, or None for that of the frames being drawn.
+    `window`, `overlap`: frames that are drawn together, and how many of them were finished before.
+    """
+
+    picture: int
+    autoencoder: AutoencoderConfig | TemporalAutoencoderConfig
+    unet: UNetConfig
+    reference: ReferenceConfig
+    controls: tuple[ControlConfig, ...]
+    shared_context: int
+    schedule: VariancePreserving | RectifiedFlow
+    prediction: Prediction
+    reference_level: float | None
+    start: StartConfig | None
+    window: int
+    overlap: int
+
+    def __post_init__(self) -> None:
+        for name, net in self._nets():
+            if net.channels != self.autoencoder.channels:
+                raise BadOption(f"{name} has {net.channels} channels, the autoencoder {self.autoencoder.channels}")
+            if net.context != self.unet.context:
+                raise BadOption(f"{name} is told {net.context} numbers of context, the U-Net {self.unet.context}")
+        for control in self.controls:
+            if control.into != (*self.unet.skips, self.unet.widths[-1]):
+                raise BadOption(f"a control net for {control.into} does not fit a U-Net with {self.unet.skips}")
+            if control.hint.downscale != self.autoencoder.downscale:
+                raise BadOption(f"hints shrink {control.hint.downscale} times, pictures {self.autoencoder.downscale}")
+        if self.unet.time and self.window > self.unet.time.longest:
+            raise BadOption(f"windows of {self.window} frames are longer than {self.unet.time.longest}")
+
+    @property
+    def side(self) -> int:
+        """Latents to a side of a picture."""
+        return self.picture // self.autoencoder.downscale
+
+    def _nets(self) -> Iterator[tuple[str, UNetConfig]]:
+        yield "the U-Net", self.unet
+        yield "the reference net", self.reference.unet
+        for index, control in enumerate(self.controls):
+            yield f"control net {index}", control.unet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How to draw: nothing of it shapes the weights. `guidance` 1 is none, and half the work."""
+
+    steps: int
+    sampler: Literal["ddim", "euler", "heun", "dpm_solver"]
+    spacing: Literal["even", "latent_diffusion", "leading", "trailing"]
+    guidance: float
+    seed: int = 0
+    decoded_together: int = 4
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """What a generator knows of a portrait."""
+
+    latents: Tensor  # (p, c, h, w) of one or more pictures of one person
+    context: Tensor  # (1, k, d)
+
+
+@dataclass(frozen=True)
+class Cues:
+    """What the driver does in some frames, as a generator is told it, fitted to the portrait."""
+
+    hints: tuple[Tensor, ...] = ()  # each (f, 3, H, W) in [-1, 1]
+    code: Tensor | None = None  # (f, k, d)
+
+    def __len__(self) -> int:
+        return len(self.hints[0]) if self.hints else 0 if self.code is None else len(self.code)
+
+    def __getitem__(self, frames: slice) -> Cues:
+        return Cues(tuple(hint[frames] for hint in self.hints), None if self.code is None else self.code[frames])
+
+    def to(self, device: torch.device | str) -> Cues:
+        """The same, there."""
+        return Cues(tuple(hint.to(device) for hint in self.hints), None if self.code is None else self.code.to(device))
+
+
+def together(cues: Sequence[Cues]) -> Cues:
+    """Cues one after the other, as one."""
+    hints = tuple(torch.cat(parts) for parts in zip(*(each.hints for each in cues), strict=True))
+    codes = [each.code for each in cues if each.code is not None]
+    return Cues(hints, torch.cat(codes) if codes else None)
+
+
+def regrouped(cues: Iterable[Cues], size: int) -> Iterator[Cues]:
+    """The same frames in groups of `size`, whatever chunks they came in; the last may be smaller."""
+    waiting: Cues | None = None
+    for chunk in cues:
+        waiting = chunk if waiting is None else together([waiting, chunk])
+        while len(waiting) >= size:
+            yield waiting[:size]
+            waiting = waiting[size:]
+    if waiting is not None and len(waiting):
+        yield waiting
+
+
+class Generator(nn.Module):
+    """Portrait and motion to frames."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.autoencoder = autoencoder(config.autoencoder)
+        self.unet = UNet(config.unet)
+        self.reference = ReferenceNet(config.reference)
+        self.controls = nn.ModuleList(ControlNet(control) for control in config.controls)
+        shared = torch.zeros(1, config.shared_context, config.unet.context)
+        self.context = nn.Parameter(shared) if config.shared_context else None
+
+    def likeness(
+        self, pictures: Tensor, context: Tensor | None = None, chance: torch.Generator | None = None
+    ) -> Likeness:
+        """One person's pictures (p, 3, H, W) in [-1, 1], and their context (1, k, d) if the generator shares none.
+
+        With chance, latents are sampled, as X-Portrait does; without, they are the mean.
+        """
+        context = self.context if context is None else context
+        if context is None:
+            raise BadOption("This generator must be told a context of the portrait", remedy="CLIP's embedding of it")
+        return Likeness(self.autoencoder.encode(pictures, chance), context)
+
+    def notes(self, likeness: Likeness, level: Tensor) -> list[Tensor]:
+        """The reference net's notes on one person, for frames at `level` (a single number)."""
+        fixed = self.config.reference_level
+        told = level.reshape(1) if fixed is None else torch.full((1,), fixed, device=level.device)
+        return as_one(self.reference(likeness.latents, told, likeness.context))
+
+    def forward(
+        self,
+        noisy: Tensor,
+        level: Tensor,
+        *,
+        portrait: Tensor | None,
+        cues: Cues | None,
+        context: Tensor | None = None,
+        altered: Callable[[list[Tensor]], Sequence[Note]] | None = None,
+    ) -> Tensor:
+        """What the U-Net answers, (b, f, c, h, w): all nets in one call, so that training can be spread.
+
+        noisy (b, f, c, h, w), level (b, f); latents of a portrait for each film (b, c, h, w), or None for untold;
+        cues of b*f frames, or None; context (b, k, d) if none is shared; `altered`: what becomes of notes on the way.
+        """
+        context = self.context if context is None else context
+        if context is None:
+            raise BadOption("This generator must be told a context of every portrait")
+        notes: Sequence[Note] | None = None
+        if portrait is not None:
+            fixed = self.config.reference_level
+            told = level[:, 0] if fixed is None else torch.full_like(level[:, 0], fixed)
+            taken = self.reference(portrait, told, context)
+            notes = taken if altered is None else altered(taken)
+        hints = cues.hints if cues is not None else ()
+        nets = zip(self.controls, hints, strict=True) if hints else ()
+        controls = added([net(noisy, level, context, net.encode(hint)) for net, hint in nets])  # type: ignore[operator]
+        code = None if cues is None or cues.code is None else cues.code.reshape(*noisy.shape[:2], *cues.code.shape[1:])
+        answer: Tensor = self.unet(noisy, level, context, notes=notes, controls=controls, code=code)
+        return answer
+
+    @torch.no_grad()
+    def draw(
+        self,
+        likeness: Likeness,
+        cues: Iterable[Cues],
+        manner: Manner,
+        *,
+        still: Cues | None = None,
+        stepped: Callable[[Window, int], None] | None = None,
+    ) -> Iterator[Tensor]:
+        """Frames (f, 3, H, W), about [-1, 1], some at a time, as soon as they are finished; cues may never end.
+
+        `still`: cues of one frame in which the driver does what the portrait does; guidance draws away from it, as in
+        X-Portrait 2. `stepped` is called after each step of each window.
+        """
+        config = self.config
+        levels = SPACINGS[manner.spacing](manner.steps).to(likeness.latents.device)
+        shape = likeness.latents.shape[1:]
+        notes_at = self._reader(likeness)
+        begin = self._beginning(likeness)
+
+        def sample(window: Window, told: list[Cues], known: Tensor | None) -> Tensor:
+            noise = keyed_noise(manner.seed, window.frames, shape, device=levels.device)
+            denoise = self._denoise(likeness, notes_at, together(told), still, manner.guidance)
+            noisy = noise if begin is None else noised(begin, noise, levels[:1].expand(len(noise)), config.schedule)
+            if known is not None:
+                denoise = held(denoise, known, noise[: len(known)], config.schedule)
+            clean = noisy
+            for step, clean in enumerate(SAMPLERS[manner.sampler](denoise, noisy, levels, config.schedule)):
+                if stepped is not None:
+                    stepped(window, step)
+            return clean if known is None else torch.cat([known, clean[len(known) :]])
+
+        for latents in overlapped(sample, self._frame_by_frame(cues), size=config.window, overlap=config.overlap):
+            for some in torch.split(latents, manner.decoded_together):
+                yield self.autoencoder.decode(some)
+
+    def _frame_by_frame(self, cues: Iterable[Cues]) -> Iterator[Cues]:
+        """Cues of single frames, their hints encoded: once, for all windows and steps."""
+        for group in regrouped(cues, HINTS_TOGETHER):
+            if len(group.hints) != len(self.controls):
+                raise BadOption(
+                    f"this generator follows {len(self.controls)} hints to a frame, given {len(group.hints)}"
+                )
+            nets = zip(self.controls, group.hints, strict=True)
+            encoded = Cues(tuple(net.encode(hint) for net, hint in nets), group.code)  # type: ignore[operator]
+            for frame in range(len(group)):
+                yield encoded[frame : frame + 1]
+
+    def _reader(self, likeness: Likeness) -> Callable[[Tensor], list[Note]]:
+        """Notes for a level, as the keys and values that the U-Net sees in them: read once for each level."""
+        kept: dict[float, list[Note]] = {}
+
+        def notes_at(level: Tensor) -> list[Note]:
+            key = self.config.reference_level if self.config.reference_level is not None else float(level.max())
+            if key not in kept:
+                kept[key] = [*self.unet.remembered(self.notes(likeness, level.max()))]
+            return kept[key]
+
+        return notes_at
+
+    def _beginning(self, likeness: Likeness) -> Tensor | None:
+        """What films begin from besides noise, (1, c, h, w)."""
+        start = self.config.start
+        return None if start is None else blurred(likeness.latents[:1], start.blur, start.deviation)
+
+    def _denoise(
+        self,
+        likeness: Likeness,
+        notes_at: Callable[[Tensor], list[Note]],
+        encoded: Cues,
+        still: Cues | None,
+        guidance: float,
+    ) -> Denoise:
+        """The clean guess for a window of one film, whose cues' hints are encoded already."""
+        context = likeness.context
+        code = None if encoded.code is None else encoded.code[None]
+        still_code = code if still is None or still.code is None else still.code[:1].expand(len(encoded), -1, -1)[None]
+        nobody = context if self.context is not None else torch.zeros_like(context)
+
+        def told(noisy: Tensor, level: Tensor) -> Tensor:
+            nets = zip(self.controls, encoded.hints, strict=True)
+            controls = added([net(noisy[None], level[None], context, hint) for net, hint in nets])
+            answer = self.unet(noisy[None], level[None], context, notes=notes_at(level), controls=controls, code=code)
+            return answer[0]  # type: ignore[no-any-return]
+
+        def untold(noisy: Tensor, level: Tensor) -> Tensor:
+            return self.unet(noisy[None], level[None], nobody, code=still_code)[0]  # type: ignore[no-any-return]
+
+        schedule, prediction = self.config.schedule, self.config.prediction
+        return guided(denoiser(told, schedule, prediction), denoiser(untold, schedule, prediction), guidance)
+
+
+def part(name: str) -> str:
+    """Which part of a generator a parameter belongs to, for freezing, counting and rates of learning: autoencoder,
+    backbone, time, motion, reference, control 0, control 1 or context."""
+    owner, _, rest = name.partition(".")
+    if owner == "unet":
+        return "time" if "temporal_modules" in rest else "motion" if "motion_modules" in rest else "backbone"
+    return f"control {rest.partition('.')[0]}" if owner == "controls" else owner
+
+
+def blurred(latents: Tensor, size: int, deviation: float) -> Tensor:
+    """A Gaussian blur of `size` (odd) latents, reflected at the edges."""
+    away = torch.arange(size, device=latents.device) - size // 2
+    kernel = (-0.5 * (away / deviation).square()).exp()
+    kernel = kernel / kernel.sum()
+    channels, edge = latents.shape[1], size // 2
+    padded = F.pad(latents, (edge, edge, edge, edge), mode="reflect")
+    across = F.conv2d(padded, kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
+    return F.conv2d(across, kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)

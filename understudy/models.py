@@ -1,0 +1,295 @@
+"""Every model that has a name: values only. Listing them imports nothing heavy; their configs are made when asked for.
+
+Full models are the published ones, number for number. Small ones are values of the same types, of a size that two CPU
+cores can train and run; what is known of them is measured on the cast, the only people they know.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from understudy.errors import UnknownModel
+
+if TYPE_CHECKING:
+    from understudy.generator.autoencoder import AutoencoderConfig
+    from understudy.generator.generator import GeneratorConfig, Manner
+    from understudy.generator.unet import UNetConfig
+
+SHIPPED = Path(__file__).parent / "pretrained"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What can be known of a model without loading it."""
+
+    name: str
+    draws: str
+    needs: str
+    licence: str
+    follows: Literal["mesh", "frames", "code"]
+    """The kind of motion that it draws from: `MotionMesh`, `MotionFrames` or `MotionCode`."""
+    modules: tuple[str, ...] = ()
+    """What must be installed."""
+    weights: tuple[str, ...] = ()
+    """Files, shipped with the package or fetched."""
+    config: Callable[[], GeneratorConfig] | None = None
+    manner: Callable[[], Manner] | None = None
+    """How it draws unless told otherwise."""
+
+    @property
+    def here(self) -> bool:
+        """Whether it can draw on this machine as it is."""
+        installed = all(find_spec(module) is not None for module in self.modules)
+        return installed and all(weights_file(name) is not None for name in self.weights)
+
+
+def weights_file(name: str) -> Path | None:
+    """Where a file of weights is: shipped, or fetched into $UNDERSTUDY_WEIGHTS (or ~/.cache/understudy)."""
+    fetched = Path(os.environ.get("UNDERSTUDY_WEIGHTS") or Path.home() / ".cache" / "understudy")
+    return next((folder / name for folder in (SHIPPED, fetched) if (folder / name).is_file()), None)
+
+
+@cache
+def x_portrait() -> GeneratorConfig:
+    """X-Portrait as released: SD 1.5, its copy that reads the portrait, two ControlNets, motion modules of AnimateDiff
+    after every layer, going up after the upsampler; 3.07 thousand million parameters with CLIP's text encoder."""
+    from dataclasses import replace
+
+    from understudy.diffusion.noise import STABLE_DIFFUSION
+    from understudy.generator.autoencoder import AutoencoderConfig
+    from understudy.generator.blocks import TimeConfig
+    from understudy.generator.control import ControlConfig, HintConfig
+    from understudy.generator.generator import GeneratorConfig, StartConfig
+    from understudy.generator.reference import ReferenceConfig
+
+    backbone = _stable_diffusion()
+    time = TimeConfig(heads=8, looks=2, longest=24, divide=1, mid=False, after_upsampler=True)
+    hint = HintConfig(widths=(16, 32, 96, 256))
+    control = ControlConfig(unet=backbone, hint=hint, into=(*backbone.skips, backbone.widths[-1]))
+    return GeneratorConfig(
+        picture=512,
+        autoencoder=AutoencoderConfig(
+            fold=1, widths=(128, 256, 512, 512), layers=2, groups=32, latents=4, patch=1, scale=0.18215
+        ),
+        unet=replace(backbone, time=time),
+        reference=ReferenceConfig(unet=backbone, unfed_hint=hint),
+        controls=(control, control),
+        shared_context=77,
+        schedule=STABLE_DIFFUSION,
+        prediction="eps",
+        reference_level=None,
+        start=StartConfig(blur=1, deviation=1.0),
+        window=16,
+        overlap=4,
+    )
+
+
+@cache
+def x_portrait_2() -> GeneratorConfig:
+    """X-Portrait 2, that is X-NeMo, as released: attention to the motion code and along time after every layer, the
+    middle included, going up before the upsampler; the autoencoder of Stable Video Diffusion."""
+    from dataclasses import replace
+
+    from understudy.diffusion.noise import X_NEMO
+    from understudy.generator.autoencoder import TemporalAutoencoderConfig
+    from understudy.generator.blocks import CodeConfig, TimeConfig
+    from understudy.generator.generator import GeneratorConfig, StartConfig
+    from understudy.generator.reference import ReferenceConfig
+
+    backbone = _stable_diffusion()
+    time = TimeConfig(heads=8, looks=2, longest=32, divide=1, mid=True, after_upsampler=False)
+    code = CodeConfig(heads=8, looks=2, width=16, divide=1)
+    return GeneratorConfig(
+        picture=512,
+        autoencoder=TemporalAutoencoderConfig(
+            widths=(128, 256, 512, 512), layers=2, latents=4, scale=0.18215, together=25
+        ),
+        unet=replace(backbone, time=time, code=code),
+        reference=ReferenceConfig(unet=backbone),
+        controls=(),
+        shared_context=0,
+        schedule=X_NEMO,
+        prediction="eps",
+        reference_level=X_NEMO.level(0),
+        start=StartConfig(blur=9, deviation=18.0),
+        window=24,
+        overlap=4,
+    )
+
+
+@cache
+def x_portrait_small() -> GeneratorConfig:
+    """X-Portrait of 12 million parameters for 256x256: 16x16 places of folded latents, two resolutions."""
+    from dataclasses import replace
+
+    from understudy.diffusion.noise import RectifiedFlow
+    from understudy.generator.blocks import TimeConfig
+    from understudy.generator.control import ControlConfig, HintConfig
+    from understudy.generator.generator import GeneratorConfig
+    from understudy.generator.reference import ReferenceConfig
+
+    backbone = _small_backbone()
+    time = TimeConfig(heads=3, looks=2, longest=24, divide=2, mid=False, after_upsampler=True)
+    control = ControlConfig(
+        unet=replace(backbone, widths=(60, 60), groups=15),
+        hint=HintConfig(widths=(32, 48, 60), fold=4),
+        into=(*backbone.skips, backbone.widths[-1]),
+    )
+    return GeneratorConfig(
+        picture=256,
+        autoencoder=small_autoencoder(),
+        unet=replace(backbone, time=time),
+        reference=ReferenceConfig(unet=backbone),
+        controls=(control, control),
+        shared_context=1,
+        schedule=RectifiedFlow(),
+        prediction="flow",
+        reference_level=0.0,
+        start=None,
+        window=16,
+        overlap=4,
+    )
+
+
+@cache
+def x_portrait_2_small() -> GeneratorConfig:
+    """X-Portrait 2 on the backbone and autoencoder of the small X-Portrait."""
+    from dataclasses import replace
+
+    from understudy.generator.blocks import CodeConfig, TimeConfig
+
+    time = TimeConfig(heads=3, looks=2, longest=32, divide=2, mid=True, after_upsampler=False)
+    code = CodeConfig(heads=3, looks=2, width=16, divide=2)
+    return replace(
+        x_portrait_small(), unet=replace(_small_backbone(), time=time, code=code), controls=(), window=24, overlap=4
+    )
+
+
+@cache
+def small_autoencoder() -> AutoencoderConfig:
+    """8x downscale with 8 channels, convolutions from half the resolution, latents folded 2x2 into 32 channels."""
+    from understudy.generator.autoencoder import AutoencoderConfig
+
+    return AutoencoderConfig(fold=2, widths=(32, 64, 128), layers=1, groups=16, latents=8, patch=2, scale=1.0)
+
+
+def _stable_diffusion() -> UNetConfig:
+    """The U-Net of Stable Diffusion 1.5."""
+    from understudy.generator.unet import UNetConfig
+
+    return UNetConfig(
+        channels=4,
+        widths=(320, 640, 1280, 1280),
+        attended=(True, True, True, False),
+        layers=2,
+        heads=8,
+        groups=32,
+        context=768,
+    )
+
+
+def _small_backbone() -> UNetConfig:
+    from understudy.generator.unet import UNetConfig
+
+    return UNetConfig(channels=32, widths=(96, 96), attended=(True, True), layers=1, heads=3, groups=16, context=32)
+
+
+def published_manner() -> Manner:
+    """X-Portrait's script: 30 steps of DDIM (31 in truth), guidance 5."""
+    from understudy.generator.generator import Manner
+
+    return Manner(steps=30, sampler="ddim", spacing="latent_diffusion", guidance=5.0)
+
+
+def published_manner_2() -> Manner:
+    """X-NeMo's script: 35 steps of DDIM, guidance 2.5."""
+    from understudy.generator.generator import Manner
+
+    return Manner(steps=35, sampler="ddim", spacing="leading", guidance=2.5)
+
+
+def small_manner() -> Manner:
+    """A film of two seconds while one waits."""
+    from understudy.generator.generator import Manner
+
+    return Manner(steps=8, sampler="dpm_solver", spacing="even", guidance=1.0)
+
+
+WARP = Model(
+    name="warp",
+    draws="photos, paintings, cartoons: bends the picture with the driver's mesh, in real time",
+    needs="nothing",
+    licence="Apache-2.0",
+    follows="mesh",
+)
+X_PORTRAIT_SMALL = Model(
+    name="x-portrait-small",
+    draws="made-up people of the cast, 256x256, by diffusion",
+    needs="torch",
+    licence="Apache-2.0",
+    follows="frames",
+    modules=("torch",),
+    weights=("autoencoder-small.safetensors", "x-portrait-small.safetensors"),
+    config=x_portrait_small,
+    manner=small_manner,
+)
+X_PORTRAIT_2_SMALL = Model(
+    name="x-portrait-2-small",
+    draws="made-up people of the cast, 256x256, by diffusion from a motion code",
+    needs="torch",
+    licence="Apache-2.0",
+    follows="code",
+    modules=("torch",),
+    weights=("autoencoder-small.safetensors", "x-portrait-2-small.safetensors"),
+    config=x_portrait_2_small,
+    manner=small_manner,
+)
+X_PORTRAIT = Model(
+    name="x-portrait",
+    draws="photos, 512x512, by diffusion",
+    needs="a GPU of 24 GB, weights to be fetched and converted",
+    licence="weights: none stated (built on Stable Diffusion 1.5, CreativeML OpenRAIL-M)",
+    follows="frames",
+    modules=("torch",),
+    weights=("x-portrait.safetensors",),
+    config=x_portrait,
+    manner=published_manner,
+)
+X_PORTRAIT_2 = Model(
+    name="x-portrait-2",
+    draws="photos, 512x512, by diffusion from a motion code",
+    needs="a GPU of 24 GB, weights to be fetched and converted",
+    licence="weights: CC BY-NC 4.0, academic use",
+    follows="code",
+    modules=("torch", "diffusers", "transformers"),
+    weights=("x-portrait-2.safetensors",),
+    config=x_portrait_2,
+    manner=published_manner_2,
+)
+ALL = (WARP, X_PORTRAIT_SMALL, X_PORTRAIT_2_SMALL, X_PORTRAIT, X_PORTRAIT_2)
+
+
+def named(name: str) -> Model:
+    """The model of that name."""
+    names = [model.name for model in ALL]
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
+        raise UnknownModel(
+            f"No model is called {name}", f"there are {', '.join(names)}", near[0] if near else "understudy models"
+        )
+    return ALL[names.index(name)]
+
+
+def listing() -> list[dict[str, str | bool]]:
+    """All models, as rows of a table."""
+    return [
+        {"name": model.name, "here": model.here, "draws": model.draws, "needs": model.needs, "licence": model.licence}
+        for model in ALL
+    ]
