@@ -20,7 +20,7 @@ def why_not():
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
-        return version + " without venv (Debian, Ubuntu: sudo apt install python%d.%d-venv)" % sys.version_info[:2]
+        return version + " without venv (Debian, Ubuntu: sudo apt install python" + sys.version[:4] + "-venv)"
     return ""
 
 

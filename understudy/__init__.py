@@ -10,6 +10,7 @@ Errors are here at once; everything else is imported when it is first named, so 
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from understudy.errors import (
     BadMotionFile,
@@ -33,4 +34,64 @@ from understudy.errors import (
     WrongMotion,
 )
 
+if TYPE_CHECKING:
+    from understudy.clip import Clip, Sound, read, read_picture, read_sound, write, write_picture, write_sound
+    from understudy.motion.mesh import MotionMesh
+
 __version__ = "0.1.0"
+
+# Public name -> the module that it is imported from when it is first named.
+HOME: Final = {
+    "Clip": "understudy.clip",
+    "MotionMesh": "understudy.motion.mesh",
+    "Sound": "understudy.clip",
+    "read": "understudy.clip",
+    "read_picture": "understudy.clip",
+    "read_sound": "understudy.clip",
+    "write": "understudy.clip",
+    "write_picture": "understudy.clip",
+    "write_sound": "understudy.clip",
+}
+
+__all__ = [
+    "BadMotionFile",
+    "BadOption",
+    "Clip",
+    "Exists",
+    "FaceError",
+    "FaceTooSmall",
+    "MediaError",
+    "MissingExtra",
+    "MissingFile",
+    "MotionError",
+    "MotionMesh",
+    "NoFace",
+    "NoPicture",
+    "NoSound",
+    "NoSuchFace",
+    "Sound",
+    "TooLarge",
+    "UnderstudyError",
+    "UnknownModel",
+    "UnreadableMedia",
+    "Unwritable",
+    "WrongMotion",
+    "read",
+    "read_picture",
+    "read_sound",
+    "write",
+    "write_picture",
+    "write_sound",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

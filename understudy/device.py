@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
-from understudy.errors import BadOption, MissingExtra
+from understudy.errors import BadOption
+from understudy.extras import absent
 
 if TYPE_CHECKING:
     import torch
@@ -45,14 +47,9 @@ def describe(device: torch.device) -> str:
 
 def _torch() -> ModuleType:
     try:
-        import torch
+        return import_module("torch")
     except ImportError as error:
-        raise MissingExtra(
-            "This needs PyTorch, which is not installed",
-            str(error),
-            'pip install torch, or pip install "understudy[diffusion]"; --model warp does without',
-        ) from error
-    return torch
+        raise absent(error, "Everything but --model warp") from error
 
 
 def _cards(torch: ModuleType) -> int:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from understudy.cast.feature import Paint, colour3
+from understudy.cast.hair import covers_ears
 from understudy.cast.soft import CLOUDS, GRAIN, cover, hill, mix, noise, step
 from understudy.cast.view import Rays
 from understudy.cast.who import Who
@@ -48,6 +49,7 @@ def ear(who: Who, r: Rays, side: int, pixel: Tensor) -> tuple[Layer, Tensor]:
     far = (-b - (under * a).sqrt()) / a
     px, py, pz = ox + far * wx, oy + far * wy, oz + far * wz
     share = cover((closest.clamp_min(1e-4).sqrt() - 1) * 0.16 * size, pixel)
+    share = share * (1 - covers_ears(who))
     paint = _ear_paint(who, side, px, py, pz, c, s)
     return Layer(paint, share, -far), under
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from understudy.cast import hair
+from understudy.cast import hair, wear
 from understudy.cast.body import body, ear
 from understudy.cast.feature import Paint, Spot, beard, brow, eye, mouth, nostrils, skin
 from understudy.cast.how import How
@@ -30,11 +30,11 @@ def draw(who: Who, how: How, size: int = 256) -> Picture:
     w = who.broad()
     face = pose_face(w, how)
     v = view(how, size, size)
-    n = 176 if size <= 320 else 288
+    n = min(512, max(144, size * 9 // 16))
     solid = bake(w, face, n, lambda d, s: hair.cover(w, d, s, -v.turn[:, 1]))
     right, up = pixels(v)
     r = rays(v, right, up)
-    hit = march(solid, r, 14)
+    hit = march(solid, r, 16)
     more = look_up(solid.more, hit.direction)
     over, normal, hollow, hat = more[:, 0], more[:, 1:4], more[:, 4], more[:, 5]
     normal = normal * torch.rsqrt((normal * normal).sum(1, keepdim=True) + 1e-6)
@@ -55,6 +55,7 @@ def draw(who: Who, how: How, size: int = 256) -> Picture:
     paint = mouth(w, face, spot, paint, squash)
     for e in face.eyes:
         paint = eye(w, face, e, spot, paint, lamp.key_in_head[:, :, None, None])
+    paint = paint.shaded(wear.shadow(w, fx, fy))
     for b in face.brows:
         paint = brow(w, b, spot, paint)
 
@@ -62,17 +63,24 @@ def draw(who: Who, how: How, size: int = 256) -> Picture:
     turned = torch.einsum("bij,bjhw->bihw", v.turn, paint.normal)
     head = lit(paint, turned, lamp, shadow)
 
-    fine, broad = hair.texture(w, hit.direction, v.pixel)
+    fine, broad = hair.texture(w, hit.direction, hit.point, normal, v.pixel)
     nrm = torch.einsum("bij,bjhw->bihw", v.turn, normal)
     tan = torch.einsum("bij,bjhw->bihw", v.turn, hair.tangent(hit.direction, normal))
     length = step(-0.1, 0.5, 0.5 + 0.5 * fine)
     albedo = hair.colour(w, fine, broad, length)
     shade = 1 - 3.0 * hollow.clamp(0, 0.2)
     hairs = hair_lit(albedo, tan, nrm, lamp, shadow, shade, fine)
-    wisp = step(-0.004, 0.016 + v.pixel * 0.4, over + 0.010 * fine)
+    ragged = 0.012 * step(-0.3, 0.3, hit.direction[1]) + 0.002
+    wisp = step(-0.004, 0.016 + v.pixel * 0.4, over + ragged * fine)
     head = mix(head, hairs, wisp)
     head_flat = mix(paint.colour, albedo, wisp)
 
+    if bool((w.hat > 0).any()):
+        knit, stitch = hair.knit(w, hit.direction, v.pixel)
+        wool = Paint(knit, normal, 0.02 + 0 * over, 0 * over, 0.25 + 0 * over, shade * stitch)
+        capped = step(-0.002, 0.012 + v.pixel * 0.3, hat) * (hat > over - 0.02)
+        head = mix(head, lit(wool, nrm, lamp, shadow), capped)
+        head_flat = mix(head_flat, knit, capped)
     bare = step(1.0, 0.0, hit.miss / v.pixel)
     head_depth = -hit.far
 
@@ -107,6 +115,10 @@ def draw(who: Who, how: How, size: int = 256) -> Picture:
         depth = mix(depth, layer.depth + 8.5, layer.share * (1 - bare))
     colour = mix(colour, head, head_share)
     flat = mix(flat, head_flat, head_share)
+    if bool((w.earrings > 0).any()):
+        colour, flat = wear.earrings(w, v, hit, (right, up), colour, flat, lamp)
+    if bool((w.glasses > 0).any()):
+        colour, flat, worn = wear.glasses(w, face, v, r, hit, (right, up), colour, flat, lamp)
     person = torch.maximum(person, head_share)
     depth = mix(depth, head_depth + 8.5, head_share)
     plate = Plate(developed(colour), developed(flat), person, depth)

@@ -136,10 +136,10 @@ def nostrils(who: Who, face: Face, spot: Spot, paint: Paint) -> Paint:
     dark = torch.zeros_like(spot.x)
     for i, side in enumerate((1, -1)):
         sneer = face.sneer[i]
-        x, y = turn(spot.x * side - 0.066 * who.nose_wide - 0.008 * sneer, spot.y - tip + 0.088 - 0.014 * sneer, -0.25)
-        d = ((x / 0.040) ** 2 + (y / (0.021 + 0.006 * sneer)) ** 2 + 1e-6).sqrt() - 1
+        x, y = turn(spot.x * side - 0.058 * who.nose_wide - 0.008 * sneer, spot.y - tip + 0.088 - 0.014 * sneer, -0.25)
+        d = ((x / 0.034) ** 2 + (y / (0.019 + 0.006 * sneer)) ** 2 + 1e-6).sqrt() - 1
         dark = torch.maximum(dark, step(0.35, -0.35, d))
-        wing = hill(spot.x * side - 0.155 * who.nose_wide - 0.016 * sneer, 0.010 + spot.pixel * 0.5) * hill(spot.y - tip + 0.045 - 0.01 * sneer, 0.035)
+        wing = hill(spot.x * side - 0.137 * who.nose_wide - 0.016 * sneer, 0.010 + spot.pixel * 0.5) * hill(spot.y - tip + 0.045 - 0.01 * sneer, 0.035)
         paint = paint.shaded(1 - 0.30 * wing)
     deep = who.skin * colour3(0.10, 0.045, 0.04, like=spot.x)
     paint = paint.shaded(1 - 0.28 * bump(spot.x, spot.y - tip + 0.12, 0.10 * who.nose_wide, 0.022))
@@ -151,14 +151,15 @@ def brow(who: Who, b: Brow, spot: Spot, paint: Paint) -> Paint:
     a = b.along(spot.x)
     off = spot.y - b.height(a)
     half = b.half(a)
-    comb = noise(STRANDS, (spot.x * b.side - off * (1.4 - 0.9 * a)) * 1.15 + 0.11 * b.side, off * 1.6 + a * 0.2)
+    lean = spot.x * b.side - off * (1.6 - 1.1 * a)
+    comb = 0.6 * noise(STRANDS, lean * 1.3 + 0.11 * b.side, off * 1.6) + 0.6 * noise(STRANDS, lean * 2.6 + 0.3, off * 1.6)
     seen = 1 / (1 + (spot.pixel * 22) ** 2)
     rough = comb * seen
-    edge = half * (1 + 0.20 * rough) - off.abs()
+    edge = half * (1 + 0.22 * rough) - off.abs()
     ends = torch.minimum(a + 0.03 + 0.05 * rough, 1.06 - a + 0.03 * rough) * 0.25
     soft = 0.008 + spot.pixel * 0.7
     inside = step(-soft, soft, torch.minimum(edge, ends))
-    dense = who.brow_dense * (0.80 + 0.26 * rough).clamp(0.35, 1.05) * step(-0.12, 0.22, a)
+    dense = who.brow_dense * (0.86 + 0.17 * rough).clamp(0.45, 1.05) * step(-0.12, 0.22, a)
     grey = mix(who.brow_colour.expand(-1, -1, *spot.x.shape[1:]), colour3(0.4, 0.39, 0.38, like=spot.x), who.hair_grey * 0.6)
     return paint.over(grey * (1 + 0.25 * rough)[:, None].clamp_min(0.3), (inside * dense).clamp(0, 1), gloss=0.06, glow=0.2)
 
@@ -222,7 +223,7 @@ def _ball(who: Who, face: Face, e: Eye, spot: Spot, key: Tensor, under: Tensor, 
     soft = spot.pixel * 0.9
     size = who.iris_size
     like = u
-    white = colour3(0.80, 0.775, 0.755, like=like) * (1 - 0.10 * hill(a.abs() - 1, 0.28))[:, None]
+    white = colour3(0.74, 0.72, 0.71, like=like) * (1 - 0.22 * hill(a.abs() - 1, 0.28))[:, None]
     pink = colour3(0.78, 0.48, 0.45, like=like)
     white = mix(white, pink, hill(a + 1.0, 0.16) * 0.75 + hill(a - 1.0, 0.10) * 0.35)
     s = (r / size).clamp(0, 1.3)
@@ -237,7 +238,7 @@ def _ball(who: Who, face: Face, e: Eye, spot: Spot, key: Tensor, under: Tensor, 
     eyeball_colour = mix(white, iris, cover(r - size, soft + 0.006) * step(0, 0.2, ahead))
     pupil = cover(r - size * 0.40, soft + 0.004) * step(0, 0.2, ahead)
     eyeball_colour = mix(eyeball_colour, colour3(0.004, 0.004, 0.005, like=like), pupil)
-    lid_shadow = 0.50 + 0.50 * step(-0.008, 0.052, under)
+    lid_shadow = 0.38 + 0.62 * step(-0.012, 0.062, under)
     lid_shadow = lid_shadow * (0.86 + 0.14 * step(0, 0.02, over)) * (0.80 + 0.20 * step(1.02, 0.72, a.abs()))
     eyeball_colour = _catchlight(eyeball_colour, n, torch.stack([gx, gy, gz], 1), key - spot.way, soft)
     # the cornea stands out over the iris: its shine sits higher than a sphere's would
@@ -256,7 +257,7 @@ def _catchlight(colour: Tensor, n: Tensor, gaze: Tensor, half: Tensor, soft: Ten
     other = gaze - (half - gaze) * 0.45
     pane = ((n - other) ** 2).sum(1).sqrt() * EYE_RADIUS
     bright = torch.full_like(colour, 2.6)
-    colour = mix(colour, torch.full_like(colour, 0.5), cover(pane - 0.024, soft + 0.02) * 0.16)
+    colour = mix(colour, torch.full_like(colour, 0.5), cover(pane - 0.020, soft + 0.03) * 0.07)
     return mix(colour, bright, cover(lamp - 0.0155, soft + 0.004))
 
 
@@ -266,18 +267,18 @@ def _lashes(who: Who, e: Eye, spot: Spot, paint: Paint, a: Tensor, up: Tensor, h
     ink = colour3(0.012, 0.009, 0.008, like=up) + 0.12 * who.brow_colour
     ac = a.clamp(-1.05, 1.12)
     strong = who.lashes
-    thick = (0.0055 + 0.0065 * strong + 0.004 * who.make_up) * (0.55 + 0.45 * (ac + 1) * 0.5)
+    thick = (0.0062 + 0.0085 * strong + 0.004 * who.make_up) * (0.55 + 0.45 * (ac + 1) * 0.5)
     line_end = step(1.10, 0.98, a.abs()) * step(-1.02, -0.85, a)
     wing = (a - 0.98).clamp(0, 0.2) * 0.10 * (strong + who.make_up)
     line = cover((up - high - thick * 0.4 - wing).abs() - thick, soft) * line_end
     # hairs: along the edge, each leaning outwards; longer at the outer corner
     drop = 1 - 2.0 * e.shut.clamp(0, 1) * 0.9
-    tall = (0.016 + 0.030 * strong) * (0.55 + 0.45 * ((a + 1) * 0.5).clamp(0, 1.1))
+    tall = (0.018 + 0.040 * strong) * (0.55 + 0.45 * ((a + 1) * 0.5).clamp(0, 1.1))
     rise = (up - high) * torch.where(drop.abs() < 0.25, 0.25, drop.abs()).reciprocal() * torch.sign(drop)
     t = (rise / tall).clamp(0, 1)
     lean = a - (0.10 + 0.20 * a) * t * (1.0 + 0.5 * t)
     comb = ((lean * 11.0 + 0.5).remainder(1) - 0.5).abs() * (2 * e.wide / 11.0)
-    width = (0.0046 * (1 - t) + 0.0006) * (0.7 + 0.5 * strong)
+    width = (0.0062 * (1 - t) + 0.0008) * (0.7 + 0.6 * strong)
     hairs = cover(comb - width, soft) * step(1.0, 0.92, rise / tall) * step(-0.002, 0.002, rise) * step(1.08, 0.98, a.abs())
     lower_t = ((low - up) / (0.018 * strong + 0.004)).clamp(0, 1)
     lower_comb = ((a * 9.0 - 0.9 * a * lower_t).remainder(1) - 0.5).abs() * (2 * e.wide / 9.0)
@@ -394,7 +395,7 @@ def beard(who: Who, face: Face, spot: Spot, paint: Paint) -> Paint:
     comb = noise(STRANDS, (x + 0.22 * x * (y + 0.5)) * 0.85 + who.shift[:, 1], y * 0.55) * seen
     rough = noise(GRAIN, x * 0.9, y * 0.9) * seen
     tex = 0.7 * comb + 0.5 * rough
-    full = torch.maximum(step(0.30, 0.75, lower + 0.16 * tex) * who.beard, step(0.25, 0.7, tache + 0.14 * tex) * who.moustache)
+    full = torch.maximum(step(0.22, 0.80, lower + 0.13 * tex) * who.beard, step(0.25, 0.7, tache + 0.14 * tex) * who.moustache)
     shadow = torch.maximum(lower, tache) * who.stubble * (0.32 + 0.10 * rough)
     hue = mix(who.hair * 0.75, colour3(0.42, 0.40, 0.39, like=x), (who.hair_grey * 0.8).expand(-1, *x.shape[1:]))
     paint = paint.over(paint.colour * 0.45 + hue * 0.25, shadow * (1 - full))

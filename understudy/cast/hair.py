@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -30,13 +28,15 @@ def _frame_point(d: Directions) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def strands(who: Who, d: Directions) -> tuple[Tensor, Tensor]:
     """(across, along) the strands: they leave a parting that runs from the crown forward."""
     x, y, z = d
-    up = y * CROWN[1] + z * CROWN[2]
-    ahead = z * CROWN[1] - y * CROWN[2]
+    hangs = _is(who, BOB, LONG, WAVY)  # from a crown right on top, so that strands end up straight below it
+    cy, cz = CROWN[1] + (0.995 - CROWN[1]) * hangs, CROWN[2] + (-0.10 - CROWN[2]) * hangs
+    up = y * cy + z * cz
+    ahead = z * cy - y * cz
     reach = torch.acos(up.clamp(-0.999, 0.999))
     stretch = reach * torch.rsqrt((1 - up * up).clamp_min(0.02))
     parted = _is(who, SIDE, BOB, LONG, WAVY) * (1 - who.fringe * _is(who, BOB, LONG, WAVY))
     qx, qz = x * stretch - parted * who.hair_part * 0.28, ahead * stretch
-    on_part = torch.minimum(torch.maximum(qz, -0.1 * parted), 1.15 * parted)
+    on_part = torch.minimum(torch.maximum(qz, -0.1 * parted), 0.85 * parted)
     off = qz - on_part
     across = on_part + 0.62 * torch.atan2(off, qx.abs() + 1e-4)
     along = torch.sqrt(qx * qx + off * off + 1e-6)
@@ -84,7 +84,8 @@ def _short(who: Who, d: Directions, px: Tensor, py: Tensor, around: Tensor) -> T
     lift = _is(who, SIDE) * step(-0.2, 0.5, -px * who.hair_part.sign()) * top * 0.045
     thick = torch.where(who.cut == BUZZ, torch.full_like(thick, 0.016), thick + lift)
     thick = torch.where(who.cut == BUN, 0.03 + 0.02 * who.hair_full + 0 * thick, thick)
-    grown = 1 - torch.exp(-edge.clamp_min(0) / (0.16 - 0.09 * who.fringe))
+    swept = top * (1 - who.fringe) * step(0.0, 0.5, d[2])  # combed back, hair rises slowly from the brow
+    grown = 1 - torch.exp(-edge.clamp_min(0) / (0.09 + 0.20 * swept))
     return torch.where(edge > 0, thick * grown, edge * 0.4)
 
 
@@ -112,6 +113,7 @@ def _hanging(
     cap = ellipsoid(d, (0.0, 0.18, -0.10), (wide, 0.90 + full, deep))
     bob = _is(who, BOB)
     end = torch.where(bob > 0, -0.95 - 0.25 * who.hair_long, -1.6 - 0.7 * who.hair_long)
+    end = end + 0.035 * noise(STRANDS, torch.atan2(x, z) * 0.16 + who.shift[:, 1], 0.1 * y)
     flare = 1 + 0.10 * (1 - bob) * step(-0.2, -1.2, py)
     fall = torch.rsqrt((x / (wide * flare)) ** 2 + (((z + 0.05) / deep) ** 2) + 1e-3)
     floor = (end - CENTRE[1]) / y.clamp_max(-0.05)
@@ -143,7 +145,8 @@ def _clumps(who: Who, d: Directions) -> Tensor:
     """Locks: relief as a share of the hair's thickness."""
     across, along = strands(who, d)
     curly = _is(who, CURLY, AFRO)
-    lock = noise(STRANDS, across * 0.11, along * 0.11) * 0.10
+    near_part = (d[0] - 0.28 * who.hair_part * covers_ears(who)).abs()
+    lock = noise(STRANDS, across * 0.11, along * 0.11) * 0.10 * step(0.0, 0.15, near_part)
     curl = noise(GRAIN, d[0] * 0.28 + who.shift[:, 1], d[1] * 0.28 + d[2] * 0.17) * 0.30
     curl = curl * torch.where(who.cut == AFRO, 0.45, 0.8)
     return lock * (1 - curly) + curl * curly
@@ -170,12 +173,16 @@ def tangent(d: Directions, normal: Tensor) -> Tensor:
     return away * torch.rsqrt((away * away).sum(1, keepdim=True) + 1e-6)
 
 
-def texture(who: Who, d: Directions, pixel: Tensor) -> tuple[Tensor, Tensor]:
+def texture(who: Who, d: Directions, point: Directions, normal: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor]:
     """Strand pattern (about -1 to 1) and a slower one for clumps of colour. Fades where strands are finer than pixels."""
     across, along = strands(who, d)
     curly = _is(who, CURLY, AFRO)
-    fine = noise(STRANDS, across * 0.95, along * 0.45)
-    broad = noise(STRANDS, across * 0.28 + 0.3, along * 0.2)
+    # the edge of a curtain of hair is seen end on: there, strands lie one behind the other
+    layers = (point[0] ** 2 + point[2] ** 2 + 1e-6).sqrt()
+    end_on = ((normal[:, 0] * point[2] - normal[:, 2] * point[0]) / layers) ** 2
+    across = across + covers_ears(who) * step(0.25, 0.55, end_on) * layers * 0.8
+    fine = 0.6 * noise(STRANDS, across * 0.85, along * 0.40) + 0.55 * noise(STRANDS, across * 2.3 + 0.4, along * 0.55) / (1 + (pixel * 50) ** 2)
+    broad = noise(STRANDS, across * 0.24 + 0.3, along * 0.2)
     x, y, z = d
     swirl = noise(CLOUDS, x * 0.9 + who.shift[:, 1], y * 0.9 + z * 0.6)
     curl = noise(GRAIN, x * 0.55 + 0.02 * swirl, y * 0.55 + z * 0.3 + 0.02 * swirl)
@@ -191,7 +198,7 @@ def colour(who: Who, fine: Tensor, broad: Tensor, along_light: Tensor) -> Tensor
     grey = torch.tensor([0.48, 0.46, 0.45], device=base.device)[None, :, None, None]
     greyed = who.hair_grey * step(-1.2, 0.9, fine + 1.4 * (who.hair_grey - 0.5))
     base = mix(base, grey, greyed)
-    tone = (1 + 0.22 * fine + 0.18 * broad).clamp(0.45, 1.7)
+    tone = (1 + 0.20 * fine + 0.13 * broad).clamp(0.5, 1.6)
     return base * tone[:, None] * (0.85 + 0.3 * along_light[:, None])
 
 
@@ -205,8 +212,8 @@ def beard(who: Who, face_x: Tensor, face_y: Tensor, d: Directions, mouth: object
     side = face_x.abs()
     top_lip, _, _, bottom_lip = m.edges(m.along(face_x))
     a = m.along(face_x).abs()
-    cheek_line = -0.40 - 0.25 * step(0.62, 0.25, side) + 0.30 * step(0.50, 0.68, side)
-    under = step(0.0, -0.10, face_y - cheek_line) * step(0.30, 0.42, around + 0.15)
+    cheek_line = -0.56 + 0.42 * ((side - 0.30).clamp_min(0) / 0.36) ** 1.6
+    under = step(0.05, -0.13, face_y - cheek_line) * step(0.18, 0.42, around + 0.1)
     corner_gap = ((a - 1.0).clamp(-1, 1)) * 0.25
     around_mouth = torch.maximum(torch.maximum(face_y - top_lip, bottom_lip - face_y), corner_gap)
     chin = step(0.012, 0.05, around_mouth)
@@ -218,9 +225,18 @@ def beard(who: Who, face_x: Tensor, face_y: Tensor, d: Directions, mouth: object
     return lower, tache
 
 
-def hanging_length(who: Who) -> Tensor:
-    """1 for hair that reaches the shoulders."""
-    return _is(who, LONG, WAVY)
+def covers_ears(who: Who) -> Tensor:
+    """1 for hair that hangs over the ears."""
+    return _is(who, BOB, LONG, WAVY)
 
 
-TAU = 2 * math.pi
+def knit(who: Who, d: Directions, pixel: Tensor) -> tuple[Tensor, Tensor]:
+    """A knitted cap's colour (b, 3, h, w), and the shade of its stitches and fold."""
+    px, py, pz, around = _frame_point(d)
+    edge = py + 0.16 * (0.5 - pz * 0.5) - 0.44
+    seen = 1 / (1 + (pixel * 26) ** 2)
+    turn = torch.atan2(d[0], d[2])
+    rib = torch.cos(turn * 46)
+    stitch = torch.cos(edge * 95 + 1.2 * torch.sin(turn * 92).abs())
+    shade = 1 + seen * (0.13 * rib + 0.07 * stitch) - 0.35 * hill(edge - 0.262, 0.012 + pixel)
+    return who.hat_colour.expand(-1, -1, *px.shape[1:]), shade.clamp(0.3, 1.3)

@@ -154,15 +154,15 @@ def _nose(who: Who, face: Face, x: Tensor, y: Tensor) -> Tensor:
     profile = rise * step(-0.45, 0.35, s) + (0.165 * who.nose_out - rise) * s.clamp(0, 1) ** 1.25
     profile = profile + 0.03 * who.nose_hump * hill(s - 0.45, 0.18)
     profile = profile * step(1.50, 1.0, s)
-    wide = (0.055 + 0.034 * s.clamp(0, 1) ** 2) * (0.6 + 0.4 * who.nose_wide)
-    ridge = profile * torch.exp(-(((x / wide).abs() + 1e-4) ** 2.3) * 0.5)
-    ball = 0.032 * bump(x, y - tip - 0.015 - 0.01 * who.nose_tip, 0.072 * who.nose_wide, 0.062)
+    wide = (0.047 + 0.030 * s.clamp(0, 1) ** 2) * (0.6 + 0.4 * who.nose_wide)
+    ridge = profile * torch.exp(-(((x / wide).abs() + 1e-4) ** 2.1) * 0.5)
+    ball = 0.032 * bump(x, y - tip - 0.015 - 0.01 * who.nose_tip, 0.064 * who.nose_wide, 0.060)
     wings = x * 0
     for side in (1, -1):
         sneer = face.sneer[0 if side > 0 else 1]
-        flare = 0.118 * who.nose_wide + 0.012 * sneer
-        wings = wings + 0.085 * who.nose_out * bump(x - side * flare, y - tip + 0.055 - 0.025 * sneer, 0.042 * who.nose_wide, 0.048)
-    base_of = 0.07 * bump(x, y - tip + 0.07, 0.11 * who.nose_wide, 0.05)
+        flare = 0.102 * who.nose_wide + 0.012 * sneer
+        wings = wings + 0.078 * who.nose_out * bump(x - side * flare, y - tip + 0.055 - 0.025 * sneer, 0.037 * who.nose_wide, 0.045)
+    base_of = 0.06 * bump(x, y - tip + 0.07, 0.095 * who.nose_wide, 0.05)
     return ridge + ball + wings + base_of
 
 

@@ -87,22 +87,22 @@ def cartoon(who: Who, plate: Plate) -> Tensor:
 def pencil(who: Who, plate: Plate) -> Tensor:
     """Graphite on paper: three directions of hatching by tone, and contours."""
     u, v, unit = _where(plate.image)
-    tone = grey(blur(plate.image, 0.8 * unit)[:, :3])
-    tone = tone ** 0.75
-    tone = mix(0.80 + 0.20 * tone, tone, plate.person)
+    bare = grey(blur(plate.flat, 0.55 * unit)).clamp_min(0.02)
+    light = grey(blur(plate.image, 0.55 * unit)) / bare
+    tone = (bare**0.42 * light.clamp(0.05, 1.6) ** 0.9 * 1.02).clamp(0, 1)  # forms stay legible on dark skin
+    tone = mix(0.90 + 0.10 * tone, tone, plate.person)
     tooth = noise(GRAIN, u * 1.3 + who.shift[:, 0], v * 1.3)
-    dark = torch.zeros_like(tone)
-    for turned, below, weight in ((0.75, 0.78, 0.30), (0.55, 0.52, 0.34), (2.3, 0.34, 0.36), (0.1, 0.2, 0.3)):
+    dark = 0.85 * (1 - tone) ** 1.05  # smudged graphite carries the form; hatching lies over it
+    for turned, below, weight in ((0.75, 0.80, 0.06), (0.55, 0.58, 0.10), (2.3, 0.42, 0.12), (0.1, 0.28, 0.12)):
         a, b = u * math.cos(turned) + v * math.sin(turned), v * math.cos(turned) - u * math.sin(turned)
-        stroke = noise(STRANDS, b * 1.05 + who.shift[:, 1], a * 1.1 + 0.1 * noise(CLOUDS, u * 0.2, v * 0.2))
-        amount = step(below + 0.16, below - 0.22, tone)
-        dark = dark + weight * amount * (0.62 + 0.42 * stroke + 0.16 * tooth).clamp(0, 1.2)
-    line = lines(plate, 0.8 * unit, 1.25) * (0.80 + 0.15 * tooth)
-    dark = torch.maximum(dark, line * 0.85) + 0.25 * line * dark
-    dark = (dark * (1 + 0.10 * tooth)).clamp(0, 0.93)
+        stroke = noise(STRANDS, b * 1.2 + who.shift[:, 1], a * 0.9 + 0.1 * noise(CLOUDS, u * 0.2, v * 0.2))
+        dark = dark + weight * step(below + 0.16, below - 0.22, tone) * (0.5 + 0.5 * stroke + 0.15 * tooth).clamp(0, 1.3)
+    line = lines(plate, 0.75 * unit, 1.25) * (0.85 + 0.12 * tooth)
+    dark = dark + line * 0.55 * (1 - 0.5 * dark)
+    dark = (dark * (1 + 0.09 * tooth)).clamp(0, 0.93)
     paper = plate.image.new_tensor([0.965, 0.955, 0.93])[None, :, None, None] * (1 + 0.010 * tooth)[:, None]
     lead = plate.image.new_tensor([0.15, 0.15, 0.17])[None, :, None, None]
-    tinted = mix(paper, blur(plate.flat, 2.0 * unit) * 0.4 + paper * 0.6, (plate.person * 0.10))
+    tinted = mix(paper, blur(plate.flat, 2.0 * unit) * 0.4 + paper * 0.6, (plate.person * 0.16))
     return mix(tinted, lead.expand_as(tinted), dark)
 
 
@@ -137,7 +137,7 @@ def ink(who: Who, plate: Plate) -> Tensor:
     mean = grey(colour)[:, None]
     colour = (mean + (colour - mean) * 1.35).clamp(0, 1) * 0.92 + 0.08
     colour = mix(colour, colour * 0.78, dots * 0.9)
-    black = step(0.30, 0.22, tone) * plate.person
+    black = step(0.17, 0.11, tone) * plate.person
     back = mix(colour.new_tensor([0.98, 0.93, 0.78])[None, :, None, None].expand_as(colour), who_second(who, colour) * 0.5 + 0.45, dots * 0.7)
     colour = mix(back, colour, plate.person)
     line = lines(plate, 1.0 * unit, 1.4)

@@ -16,7 +16,7 @@ TRAINING_STYLES: tuple[str, ...] = STYLES[:4]  # "ink" is never trained on: it m
 CUTS: tuple[str, ...] = ("bald", "buzz", "short", "side part", "quiff", "curly", "afro", "bob", "long", "bun", "wavy")
 BALD, BUZZ, SHORT, SIDE, QUIFF, CURLY, AFRO, BOB, LONG, BUN, WAVY = range(len(CUTS))
 GLASSES: tuple[str, ...] = ("none", "round", "square", "browline")
-HATS: tuple[str, ...] = ("none", "beanie", "band")
+HATS: tuple[str, ...] = ("none", "beanie")
 CLOTHES: tuple[str, ...] = ("crew", "v-neck", "shirt", "turtleneck", "hoodie", "jacket")
 BACKGROUNDS: tuple[str, ...] = ("studio", "bokeh", "wall", "window", "sky", "paper", "stripes")
 
@@ -239,13 +239,13 @@ def _head(dice: _Dice, man: float) -> dict[str, object]:
 def _eyes(dice: _Dice, man: float, age: float, tone: float) -> dict[str, object]:
     light_eyes = [0.1, 0.3, 0.6, 0.8, 0.8, 0.8, 0.8, 0.9, 0.7, 0.6] if tone < 0.45 else [3, 3, 2, 0.6, 0.2, 0.1, 0, 0, 0, 0]
     return {
-        "eye_apart": dice.about(0.312, 0.011),
+        "eye_apart": dice.about(0.316, 0.010),
         "eye_height": dice.about(0.0, 0.012),
-        "eye_wide": dice.about(0.164 - 0.008 * man, 0.007),
+        "eye_wide": dice.about(0.172 - 0.010 * man, 0.007),
         "eye_open": dice.about(0.090 - 0.016 * man - 0.008 * age, 0.008),
         "eye_tilt": dice.about(0.07 - 0.05 * man, 0.06),
         "lid_fold": float(np.clip(dice.about(0.65, 0.35), 0, 1)),
-        "iris_size": dice.about(0.074, 0.0025),
+        "iris_size": dice.about(0.0785, 0.0025),
         "iris": np.clip(rgb(IRISES[dice.pick(light_eyes)]) * np.exp(dice.chance.normal(0, 0.1, 3)), 0.004, 0.6),
         "lashes": float(np.clip(dice.about(0.85 - 0.6 * man, 0.15), 0.1, 1)),
         "bags": float(np.clip(dice.about(0.1 + 0.6 * age, 0.2), 0, 1)),
@@ -259,7 +259,7 @@ def _eyes(dice: _Dice, man: float, age: float, tone: float) -> dict[str, object]
 
 def _middle(dice: _Dice, man: float, age: float, tone: float, skin: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[str, object]:
     made_up = float(np.clip(dice.about(0.75 - 1.2 * man, 0.3), 0, 1))
-    natural = skin * np.array([0.80, 0.47, 0.46]) * (1 - 0.12 * tone)
+    natural = skin * np.array([0.72, 0.385, 0.385]) * (1 - 0.12 * tone)
     stick = dice.colour(("a02838", "b8414f", "8a2034", "c2606a", "9a4a3e", "70283c"))
     return {
         "nose_long": dice.about(1 + 0.04 * man, 0.05),
@@ -269,7 +269,7 @@ def _middle(dice: _Dice, man: float, age: float, tone: float, skin: np.ndarray[t
         "nose_tip": dice.about(0, 0.4),
         "nose_hump": dice.about(0.1 * man, 0.2),
         "mouth_height": dice.about(-0.605, 0.014),
-        "mouth_wide": dice.about(0.243 + 0.012 * man, 0.014),
+        "mouth_wide": dice.about(0.228 + 0.014 * man, 0.014),
         "lip_upper": dice.about(0.052 - 0.014 * man + 0.016 * tone, 0.007),
         "lip_lower": dice.about(0.072 - 0.014 * man + 0.014 * tone, 0.008),
         "lip_bow": dice.about(0.5, 0.25),
@@ -316,7 +316,7 @@ def _worn(dice: _Dice, man: float, tone: float) -> dict[str, object]:
     return {
         "glasses": 1 + dice.pick((1, 1, 0.7)) if dice.happens(0.22) else 0,
         "glasses_colour": dice.colour(("1a1716", "3a2418", "6a4a2a", "8a8f96", "2a3a55", "7a2a2a")),
-        "hat": 1 + dice.pick((1, 0.6)) if dice.happens(0.1) else 0,
+        "hat": 1 if dice.happens(0.08) else 0,
         "hat_colour": dice.colour(CLOTH),
         "earrings": float(dice.happens(0.45 * (1 - man))),
         "clothes": dice.pick((1.4, 1, 1.2, 0.8, 0.9, 1.1)),

@@ -74,7 +74,8 @@ def frame_rate(fps: Fraction | float) -> Fraction:
     if isinstance(fps, Fraction | int):
         rate = Fraction(fps).limit_denominator(100_000)
     else:
-        rate = next((rate for rate in usual_rates(fps) if abs(rate / fps - 1) < 1e-4), Fraction(fps).limit_denominator(1001))
+        meant = (rate for rate in usual_rates(fps) if abs(rate / fps - 1) < 1e-4)
+        rate = next(meant, Fraction(fps).limit_denominator(1001))
     if not Fraction(1, 1000) <= rate <= 1000:
         raise ValueError(f"{fps} frames a second is not a rate for a film")
     return rate

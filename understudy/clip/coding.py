@@ -10,7 +10,7 @@ from understudy.clip.colour import BT601, BT709, FULL, LIMITED
 from understudy.errors import BadOption
 
 RGB = 0  # AVCOL_SPC_RGB
-THREADS = 4  # of one encoder, on every machine: x264's result depends on their number, and a resumed film must not differ
+THREADS = 4  # of one encoder, on every machine: what x264 writes depends on it, and a resumed film must not differ
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,5 +115,5 @@ def _mjpeg(quality: int) -> Coding:
     scale = str(max(2, round(quality / 6)))
     return Coding(
         container="avi", codec="mjpeg", pixels="yuvj420p", options={"qmin": scale, "qmax": scale}, matrix=BT601,
-        span=FULL, sounds=frozenset({"mp3", "ac3", "pcm_s16le"}), voice="libmp3lame",
+        span=FULL, sounds=frozenset({"mp3", "ac3", "pcm_s16le"}), voice="pcm_s16le",
     )  # fmt: skip

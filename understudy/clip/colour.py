@@ -26,7 +26,7 @@ EXACT = 0x2 | 0x2000 | 0x4000 | 0x40000
 BT709, UNSPECIFIED, BT601, BT2020 = 1, 2, 5, 9
 LIMITED, FULL = 1, 2
 PQ, HLG = 16, 18
-RGB_PRIMARIES = 1  # BT.709, both primaries and transfer: what a screen takes sRGB for
+SCREEN = 1  # BT.709 as primaries and as transfer, which is what players take for sRGB
 
 _WHITE_NITS = 203.0  # reference white of BT.2408
 _BT2020_TO_709 = np.array(
@@ -76,7 +76,7 @@ def over(rgba: Picture, background: tuple[int, int, int]) -> Picture:
     if alpha.min() == 255:
         return np.ascontiguousarray(rgba[..., :3])
     share = alpha.astype(np.float32) / 255
-    mixed = rgba[..., :3] * share + np.float32(background) * (1 - share)
+    mixed = rgba[..., :3] * share + np.asarray(background, np.float32) * (1 - share)
     return np.rint(mixed).astype(np.uint8)
 
 
@@ -115,11 +115,12 @@ def _guessed_matrix(width: int, height: int) -> int:
 
 def _tone_mapped(coded: npt.NDArray[np.uint16], frame: VideoFrame) -> Picture:
     """`(h, w, 3) uint16` PQ or HLG to sRGB."""
-    light = _light(frame.color_trc)[coded]
+    light: npt.NDArray[np.float32] = _light(frame.color_trc)[coded]
     if frame.color_primaries == BT2020:
-        light = cv2.transform(light, _BT2020_TO_709)
+        light = np.asarray(cv2.transform(light, _BT2020_TO_709), np.float32)
     step = np.clip(light * (65535 / _BRIGHTEST), 0, 65535).astype(np.uint16)
-    return _shown()[step]
+    shown: Picture = _shown()[step]
+    return shown
 
 
 @lru_cache
@@ -139,8 +140,8 @@ def _light(transfer: int) -> npt.NDArray[np.float32]:
 
 @lru_cache
 def _shown() -> Picture:
-    """sRGB for each of 65536 amounts of light from 0 to `_BRIGHTEST`: as it is up to 3/4, softly bent to white above."""
+    """sRGB for each of 65536 amounts of light from 0 to `_BRIGHTEST`: up to 3/4 as is, above softly bent to white."""
     light = np.linspace(0, _BRIGHTEST, 65536)
     bent = np.where(light <= 0.75, light, 1 - 0.25 * np.exp(-(light - 0.75) / 0.25))
     coded = np.where(bent <= 0.0031308, 12.92 * bent, 1.055 * bent ** (1 / 2.4) - 0.055)
-    return np.rint(255 * coded).astype(np.uint8)
+    return np.asarray(np.rint(255 * coded), np.uint8)

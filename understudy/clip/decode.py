@@ -20,7 +20,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from understudy.clip.clip import STILL_RATE, usual_rates
-from understudy.clip.media import fraction, open_media, ticks
+from understudy.clip.media import decodable, fraction, open_media, ticks
 from understudy.errors import NoPicture, UnreadableMedia
 
 _SAMPLED = 5000  # timestamps by which the rhythm of a film is judged, where its index lists them
@@ -40,7 +40,7 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
     films = [
         stream
         for stream in container.streams.video
-        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
+        if decodable(stream) and not stream.disposition & Disposition.attached_pic
     ]
     if films:
         return max(films, key=lambda film: (bool(film.disposition & Disposition.default), film.width * film.height))
@@ -67,11 +67,14 @@ def decoded(container: InputContainer, stream: VideoStream, damage: Damage) -> I
         except av.error.FFmpegError:
             damage.packets += 1
             continue
-        yield from frames
+        for frame in frames:
+            if fraction(frame.time_base) is None:  # PyAV forgets it where the decoder gives up its last frames
+                frame.time_base = ticks(stream.time_base)
+            yield frame
 
 
 def packets_of(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[Packet[VideoStream]]:
-    """Every packet of one stream; a file that breaks off ends there. The last one is empty: the decoder gives up the rest."""
+    """Every packet of one stream; a file that breaks off ends there. An empty last one tells the decoder to finish."""
     packets = container.demux(stream)
     while True:
         try:
@@ -108,9 +111,7 @@ class Deinterlacer:
         self._kind = (frame.width, frame.height, frame.format.name)
         self._graph = av.filter.Graph()
         tick = ticks(frame.time_base)
-        source = self._graph.add_buffer(
-            width=frame.width, height=frame.height, format=frame.format, time_base=tick
-        )
+        source = self._graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=tick)
         self._graph.link_nodes(
             source, self._graph.add("bwdif", "mode=send_frame:deint=interlaced"), self._graph.add("buffersink")
         ).configure()
@@ -145,18 +146,24 @@ class Rhythm:
     counted: bool = False  # timestamps are of no use; frames are counted
 
 
-def rhythm_of(path: Path) -> Rhythm:
-    """The rhythm of a film file, judged by its index, or by its first 300 packets where it has none."""
+def rhythm_of(path: Path, limit: Fraction | None) -> Rhythm:
+    """The rhythm of a film file, judged by its index, or by its first 300 packets where it has none.
+
+    Timestamps `limit` seconds after the first are damaged."""
     with open_media(path) as container:
         stream = picture_stream(container, path)
         declared = [fraction(stream.guessed_rate), fraction(stream.average_rate)]
         tick = ticks(stream.time_base)
+        reordered = bool(stream.codec_context.has_b_frames)
         stamps = [entry.timestamp for entry in islice(stream.index_entries, _SAMPLED)]
-        if len(stamps) < min(_SAMPLED, stream.frames or _SAMPLED):
+        if reordered or len(stamps) < min(_SAMPLED, stream.frames or _SAMPLED):  # an index lists times of decoding
             sample = islice(packets_of(container, stream, Damage()), _SAMPLED_BLIND)
             stamps = [packet.pts for packet in sample if packet.pts is not None]
         # AVI has no times of presentation: where frames are reordered its timestamps are in the wrong order.
-        counted = container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
+        counted = container.format.name == "avi" and reordered
+    if limit is not None and stamps:
+        end = min(stamps) + limit / tick
+        stamps = [stamp for stamp in stamps if stamp < end]
     return rhythm(stamps, tick, [rate for rate in declared if rate], counted)
 
 
@@ -182,10 +189,13 @@ def _explains(rate: Fraction, at: np.ndarray[tuple[int], np.dtype[np.float64]], 
     return bool(np.abs(at - frame * np.arange(len(at))).max() <= min(1.0, frame / 4) + 1e-6)
 
 
-def times_of(frames: Iterable[VideoFrame], rhythm: Rhythm) -> Iterator[tuple[Fraction, VideoFrame]]:
+def times_of(
+    frames: Iterable[VideoFrame], rhythm: Rhythm, limit: Fraction | None = None
+) -> Iterator[tuple[Fraction, VideoFrame]]:
     """Frames with seconds since the first one, growing.
 
-    At a constant rate times are exact multiples of a frame, although the file may have rounded them to milliseconds."""
+    At a constant rate times are exact multiples of a frame, although the file may have rounded them to milliseconds.
+    A frame whose timestamp is missing, goes back, or lies beyond `limit` follows the last one at the film's rate."""
     first: int | None = None
     last = -1 / rhythm.fps
     for frame in frames:
@@ -196,6 +206,6 @@ def times_of(frames: Iterable[VideoFrame], rhythm: Rhythm) -> Iterator[tuple[Fra
             told = (frame.pts - first) * tick
             grid = round(told * rhythm.fps) / rhythm.fps
             told = grid if not rhythm.variable and abs(told - grid) <= tick else told
-            time = told if told > last else time
+            time = told if told > last and (limit is None or told < limit) else time
         yield time, frame
         last = time

@@ -19,6 +19,7 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
+from av.stream import Stream
 
 from understudy.errors import MissingFile, UnreadableMedia
 
@@ -31,16 +32,16 @@ Timed: TypeAlias = tuple[Fraction, Picture]
 AnyPath: TypeAlias = str | os.PathLike[str]
 
 Warn: TypeAlias = Callable[[str], None]
-"""Where a thing that is not an error, but that a person should know, is said: one sentence without a final full stop."""
+"""Where that is said which is not an error and yet should be known: one sentence, without a final full stop."""
 
 MAX_PIXELS = 64_000_000
 """Pictures with more pixels are refused before they are decoded: 64 million are 192 MB."""
 
 WHITE = (255, 255, 255)
 
-_FORMATS = ",".join(
-    "mov matroska avi gif apng mpegts mpeg mpegvideo flv asf ogg ivf h264 hevc obu dv mxf nut yuv4mpegpipe rm "
-    "wav w64 aiff au caf mp3 aac flac ac3 eac3 amr ape wv tta truehd dts webp_anim".split()
+_FORMATS = (
+    "mov,matroska,avi,gif,apng,mpegts,mpeg,mpegvideo,flv,asf,ogg,ivf,h264,hevc,obu,dv,mxf,nut,yuv4mpegpipe,rm,"
+    "wav,w64,aiff,au,caf,mp3,aac,flac,ac3,eac3,amr,ape,wv,tta,truehd,dts"
 )
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
 # PyAV 19 always forgives tags that are not UTF-8; older ones have to be asked.
@@ -90,6 +91,11 @@ def ticks(value: Rational | None) -> Fraction:
     return fraction(value) or Fraction(1, av.time_base)
 
 
+def decodable(stream: Stream) -> bool:
+    """Whether there is a decoder for a stream at all."""
+    return getattr(stream, "codec_context", None) is not None
+
+
 def existing(path: AnyPath) -> Path:
     """The path, if it leads to a file with something in it.
 
@@ -116,7 +122,8 @@ def beginning(path: Path, length: int = 64) -> bytes:
         with path.open("rb") as file:
             return file.read(length)
     except OSError as error:
-        raise UnreadableMedia(f"{path} cannot be read", error.strerror or str(error), "check its permissions") from error
+        seen = error.strerror or str(error)
+        raise UnreadableMedia(f"{path} cannot be read", seen, "check its permissions") from error
 
 
 def open_media(path: Path) -> InputContainer:
@@ -128,9 +135,9 @@ def open_media(path: Path) -> InputContainer:
         )
     try:
         # "file:" because FFmpeg takes what stands before a colon in a name for a protocol.
-        return av.open(
-            f"file:{path}", options={"protocol_whitelist": "file", "format_whitelist": _FORMATS}, **_FORGIVING
-        )
+        options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+        container: InputContainer = av.open(f"file:{path}", "r", options=options, **_FORGIVING)
+        return container
     except (av.error.FFmpegError, OSError) as error:
         seen, remedy = _why(path, start)
         raise UnreadableMedia(f"{path} cannot be read as a film or sound", seen, remedy) from error

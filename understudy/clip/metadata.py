@@ -1,8 +1,8 @@
 """What a file says about itself: any words, in any kind of file, and back.
 
 Containers differ in what they keep: MP4 keeps any key when asked, Matroska puts keys in capitals, AVI knows only its
-own keys, and programs that copy a film drop most of them. One key is kept by all: the comment. So every word goes there too,
-together, as JSON; and that is what is read back.
+own keys, and programs that copy a film drop most of them. One key is kept by all: the comment. So every word goes there
+too, together, as JSON; and that is what is read back.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def tags_of(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def words_in(tags: Mapping[str, str]) -> dict[str, str]:
-    """The words that a film's tags hold: those given when it was written, and what else other programs have put there."""
+    """The words that a film's tags hold: those given when it was written, and what other programs have put there."""
     lower = {key.lower(): value for key, value in tags.items() if key.lower() not in _OF_THE_CONTAINER}
     exact = unpacked(lower.get(COMMENT, ""))
     if exact is None:

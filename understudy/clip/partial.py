@@ -1,8 +1,8 @@
-"""The film that grows: `OUT.partial.mp4`, playable at any moment, and `OUT.partial.json`, which says how much of it is safe.
+"""The film that grows: `OUT.partial.mp4`, playable at any moment, and `OUT.partial.json`: how much of it is safe.
 
-A film is encoded in segments of about two seconds, each by an encoder of its own, so that the bits of a segment depend on
-nothing but its frames. Each becomes one fragment of a fragmented MP4, made in memory and then appended; the state file
-follows when the disk has it. To go on after a crash is to cut the file after the last safe segment and append the next.
+A film is encoded in segments of about two seconds, each by an encoder of its own, so that the bits of a segment depend
+on nothing but its frames. Each becomes one fragment of a fragmented MP4, made in memory and then appended; the state
+file follows when the disk has it. To go on after a crash is to cut the film after its last safe segment and to append.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from understudy.clip.coding import THREADS, Coding
-from understudy.clip.colour import RGB_PRIMARIES, FromPicture
+from understudy.clip.colour import SCREEN
 from understudy.clip.landing import beside, unwritable
 from understudy.clip.media import Warn
 from understudy.clip.soundtrack import TimedPacket, Track
@@ -119,7 +119,7 @@ def _video(container: av.container.OutputContainer, coding: Coding, clock: Clock
     encoder.time_base = clock.tick
     encoder.thread_count = THREADS
     encoder.colorspace, encoder.color_range = coding.matrix, coding.span
-    encoder.color_primaries = encoder.color_trc = RGB_PRIMARIES
+    encoder.color_primaries = encoder.color_trc = SCREEN
     return stream
 
 
@@ -145,13 +145,14 @@ class Partial:
     """The growing film and its state, on the disk. One run at a time."""
 
     def __init__(self, out: Path, settings: Mapping[str, str], resume: bool, warn: Warn) -> None:
-        """`settings` is everything that the frames and their coding depend on; only a film begun with the same is resumed.
+        """`settings` are all that the frames and their coding depend on; only a film begun with the same is resumed.
 
         Errors: `Unwritable`, also while another run is writing the same film."""
         self.film, self.state = beside(out, ".mp4"), beside(out, ".json")
         self._settings = dict(settings)
         try:
-            self._file = os.fdopen(os.open(self.film, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
+            self.film.touch()
+            self._file = self.film.open("r+b")
         except OSError as error:
             raise unwritable(out, error) from error
         self._lock(out)
@@ -164,7 +165,7 @@ class Partial:
             raise unwritable(out, error) from error
 
     def keep(self, segment: bytes, frames: int, last: int, size: tuple[int, int]) -> None:
-        """Append a segment for good; the film then has `frames` frames. Errors: `Unwritable`; what was safe is still so."""
+        """Append a segment for good; the film then has `frames` frames. Errors: `Unwritable`, and what was safe is."""
         try:
             self._append(segment)
             os.fsync(self._file.fileno())
@@ -216,8 +217,9 @@ class Partial:
         """What an earlier run left, if it can be gone on with; else nothing, and why is said."""
         try:
             state = json.loads(self.state.read_text("utf-8"))
-            safe = Safe(int(state["frames"]), int(state["last"]), int(state["bytes"]), (state["size"][0], state["size"][1]))
-            settings = state["settings"]
+            width, height = state["size"]
+            safe = Safe(int(state["frames"]), int(state["last"]), int(state["bytes"]), (int(width), int(height)))
+            settings = dict(state["settings"])
         except FileNotFoundError:
             return Safe()
         except (OSError, ValueError, LookupError, TypeError):

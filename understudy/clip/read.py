@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import Type
@@ -24,6 +25,7 @@ from understudy.clip.media import (
     Timed,
     Warn,
     beginning,
+    decodable,
     existing,
     fraction,
     once,
@@ -89,7 +91,13 @@ def _still(path: Path, max_pixels: float, background: tuple[int, int, int], warn
         yield Fraction(0), read_picture(path, max_pixels=max_pixels, background=background, warn=warn)
 
     return Clip(
-        fps=STILL_RATE, size=(width, height), frames=1, seconds=float(1 / STILL_RATE), still=True, path=path, opened=frames
+        fps=STILL_RATE,
+        size=(width, height),
+        frames=1,
+        seconds=float(1 / STILL_RATE),
+        still=True,
+        path=path,
+        opened=frames,
     )
 
 
@@ -150,7 +158,8 @@ class _Film:
         end = Fraction(0)
         with open_media(self.path) as container:
             stream = picture_stream(container, self.path)
-            for time, frame in times_of(progressive(decoded(container, stream, damage)), self.rhythm):
+            frames = progressive(decoded(container, stream, damage))
+            for time, frame in times_of(frames, self.rhythm, _limit(self.promised)):
                 if (frame.width, frame.height) != self.upright.coded:
                     self.warn(f"{self.path} changes its picture size on the way; all of it is fitted to the first")
                 yield time, self.upright(pictures(frame))
@@ -164,7 +173,9 @@ class _Film:
             promise = f" of the {float(self.promised):.1f} s that it promises" if self.promised else ""
             self.warn(f"{self.path} breaks off: its picture could be read for {float(end):.1f} s{promise}")
         if damage.packets:
-            self.warn(f"{self.path} is damaged: {damage.packets} of its frames could not be decoded and were passed over")
+            self.warn(
+                f"{self.path} is damaged: frames passed over that could not be decoded: {damage.packets}"
+            )
 
 
 def _film(path: Path, max_pixels: float, background: tuple[int, int, int], warn: Warn) -> Clip:
@@ -175,10 +186,10 @@ def _film(path: Path, max_pixels: float, background: tuple[int, int, int], warn:
         first = _first_frame(container, stream, path)
         upright = _upright(first, fraction(stream.sample_aspect_ratio), path, warn)
         refuse_large(path, upright.size, max_pixels)
-        promised = _promised(stream.duration, ticks(stream.time_base), container.duration)
+        promised = _promised(container, stream)
         count = stream.frames
-        sounds = any(audio.codec_context is not None for audio in container.streams.audio)
-    pace = rhythm_of(path)
+        sounds = any(decodable(audio) for audio in container.streams.audio)
+    pace = rhythm_of(path, _limit(promised))
     if not count and promised:
         count = max(1, round(promised * pace.fps))
     if is_hdr(first):
@@ -201,18 +212,18 @@ def _film(path: Path, max_pixels: float, background: tuple[int, int, int], warn:
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
     """Errors: `NoPicture` where there is none, `UnreadableMedia` where there are some and none can be decoded."""
     damage = Damage()
-    frame = next(progressive(decoded(container, stream, damage)), None)
+    frame = next(decoded(container, stream, damage), None)
     if frame is not None:
         return frame
-    if damage.packets or damage.broken_off:
-        seen = damage.broken_off or f"{damage.packets} damaged frames"
+    if damage.packets or damage.broken_off or _promised(container, stream):
+        seen = damage.broken_off or "a good beginning, and frames that are damaged or missing"
         raise UnreadableMedia(f"no frame of {path} can be decoded", seen, "record or download it again")
     raise NoPicture(f"{path} has no frames", "a film of no length", "record or download it again")
 
 
 def _upright(frame: VideoFrame, aspect: Fraction | None, path: Path, warn: Warn) -> Upright:
     """How the film lies in its file, by its first frame."""
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload,unused-ignore]
     turn = Turn.of_matrix(bytes(matrix)) if matrix is not None else Turn()
     aspect = aspect or Fraction(1)
     if not Fraction(1, 4) <= aspect <= 4:
@@ -221,8 +232,20 @@ def _upright(frame: VideoFrame, aspect: Fraction | None, path: Path, warn: Warn)
     return Upright((frame.width, frame.height), aspect, turn)
 
 
-def _promised(duration: int | None, tick: Fraction, whole: int | None) -> Fraction | None:
+def _promised(container: InputContainer, stream: VideoStream) -> Fraction | None:
     """How long the picture lasts by what the file says, in seconds."""
-    if duration and duration > 0:
-        return duration * tick
-    return Fraction(whole, 1_000_000) if whole and whole > 0 else None
+    if container.format.name == "avi" and stream.frames:  # FFmpeg guesses the length anew when the file is cut short
+        return stream.frames / (fraction(stream.average_rate) or STILL_RATE)
+    if stream.duration and stream.duration > 0:
+        return stream.duration * ticks(stream.time_base)
+    if not container.duration or container.duration <= 0:
+        return None
+    whole = Fraction(container.duration, av.time_base)
+    if container.format.name.startswith("matroska") and stream.start_time:  # its duration counts from the clock's zero
+        whole -= stream.start_time * ticks(stream.time_base)
+    return whole if whole > 0 else None
+
+
+def _limit(promised: Fraction | None) -> Fraction | None:
+    """The time after which no frame can be, in seconds; what is later is a damaged timestamp."""
+    return promised and promised * 2 + 10

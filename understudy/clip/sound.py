@@ -19,8 +19,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from understudy.clip.landing import landing, refuse_existing
-from understudy.clip.media import AnyPath, Warn, existing, fraction, open_media, say, ticks
-from understudy.errors import BadOption, NoSound, TooLarge, UnreadableMedia
+from understudy.clip.media import AnyPath, Warn, decodable, existing, fraction, open_media, say, ticks
+from understudy.errors import BadOption, NoSound, TooLarge
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 """`(n, channels) float32`, silence at 0, full scale at -1 and 1."""
@@ -55,7 +55,7 @@ class Sound:
 
     @property
     def channels(self) -> int:
-        return self.samples.shape[1]
+        return int(self.samples.shape[1])
 
     @property
     def seconds(self) -> float:
@@ -103,11 +103,14 @@ def read_sound(path: AnyPath, *, rate: int | None = None, mono: bool = False, wa
 def write_sound(path: AnyPath, sound: Sound, *, overwrite: bool = False) -> Path:
     """Write as WAV (16 bits), FLAC, MP3, M4A (AAC), OGG or OPUS, by the name's ending.
 
-    Errors: `BadOption` for another ending, `Exists` unless `overwrite`, `Unwritable`; nothing is left under the name."""
+    Errors: `BadOption` for another ending, `NoSound` without a sample, `Exists` unless `overwrite`, `Unwritable`; then
+    nothing bears the name."""
     path = Path(path)
     if path.suffix.lower() not in _KINDS:
-        endings = ", ".join(_KINDS)
-        raise BadOption(f"{path} cannot be written as sound", f"the ending {path.suffix!r}", f"end it in one of {endings}")
+        remedy = f"end it in one of {', '.join(_KINDS)}"
+        raise BadOption(f"{path} cannot be written as sound", f"the ending {path.suffix!r}", remedy)
+    if not len(sound.samples):
+        raise NoSound(f"{path} has not been written", "a sound without samples", "give one that lasts")
     refuse_existing(path, overwrite)
     kind, codec = _KINDS[path.suffix.lower()]
     with landing(path, overwrite) as temporary, av.open(str(temporary), "w", format=kind) as container:
@@ -122,14 +125,14 @@ def write_sound(path: AnyPath, sound: Sound, *, overwrite: bool = False) -> Path
 
 def sound_stream(container: InputContainer, path: Path) -> AudioStream:
     """The stream of sound that a player would play. Errors: `NoSound`."""
-    tracks = [stream for stream in container.streams.audio if stream.codec_context is not None and stream.rate]
+    tracks = [stream for stream in container.streams.audio if decodable(stream) and stream.rate]
     if not tracks:
         raise NoSound(f"{path} has no sound", "pictures only", "give a film that sounds, or a sound file")
     return max(tracks, key=lambda track: bool(track.disposition & Disposition.default))
 
 
 def beginning_of(container: InputContainer, stream: AudioStream) -> Fraction:
-    """The moment, on the file's clock, at which its sound begins: the first frame, or without a picture the sound itself."""
+    """When sound begins, on the file's clock: with the first frame, or without a picture with itself."""
     for film in container.streams.video:
         if film.start_time is not None and not film.disposition & Disposition.attached_pic:
             return film.start_time * ticks(film.time_base)
@@ -185,7 +188,7 @@ def _converter(stream: AudioStream) -> Any:
         nonlocal last, resampler
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind != last:
-            resampler = AudioResampler("fltp", stream.layout.name, stream.rate)
+            resampler = AudioResampler("flt", stream.layout.name, stream.rate)
             last = kind
         assert resampler is not None
         return _samples(resampler.resample(frame), stream.channels)
@@ -194,9 +197,9 @@ def _converter(stream: AudioStream) -> Any:
 
 
 def _samples(frames: Iterable[AudioFrame], channels: int) -> Samples:
-    """Planar frames as `(n, channels)`."""
-    planes = [frame.to_ndarray() for frame in frames]
-    return np.concatenate(planes, axis=1).T if planes else np.zeros((0, channels), np.float32)
+    """Frames of interleaved samples as `(n, channels)`."""
+    parts = [np.asarray(frame.to_ndarray(), np.float32).reshape(-1, channels) for frame in frames]
+    return np.concatenate(parts) if parts else np.zeros((0, channels), np.float32)
 
 
 def resampled(chunks: Iterable[Samples], rate: int, new: int) -> Iterator[Samples]:
@@ -206,7 +209,7 @@ def resampled(chunks: Iterable[Samples], rate: int, new: int) -> Iterator[Sample
     for frame in frames_of(chunks, rate):
         if resampler is None:
             channels = frame.layout.nb_channels
-            resampler = AudioResampler("fltp", frame.layout.name, new)
+            resampler = AudioResampler("flt", frame.layout.name, new)
         yield _samples(resampler.resample(frame), channels)
     if resampler is not None:
         yield _samples(resampler.resample(None), channels)
@@ -218,7 +221,7 @@ def frames_of(chunks: Iterable[Samples], rate: int) -> Iterator[AudioFrame]:
     for chunk in chunks:
         if not len(chunk):
             continue
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(chunk.T), "fltp", layout(chunk.shape[1]))
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(chunk).reshape(1, -1), "flt", layout(chunk.shape[1]))
         frame.sample_rate, frame.pts, frame.time_base = rate, done, Fraction(1, rate)
         done += len(chunk)
         yield frame
@@ -238,7 +241,7 @@ def silence(count: int, channels: int, rate: int) -> Iterator[Samples]:
 
 
 def _mono(samples: Samples) -> Samples:
-    return samples.mean(axis=1, keepdims=True, dtype=np.float32)
+    return np.asarray(samples.mean(axis=1, keepdims=True, dtype=np.float32))
 
 
 def layout(channels: int) -> str:
@@ -256,8 +259,3 @@ def codec_rate(codec: str, rate: int) -> int:
 def codec_channels(codec: str, channels: int) -> int:
     """How many of so many channels an encoder takes: all up to 8, of MP3 two."""
     return min(channels, 2 if codec == "libmp3lame" else 8)
-
-
-def unreadable_sound(path: Path, error: Exception) -> UnreadableMedia:
-    """The error for a sound track that cannot be copied or decoded."""
-    return UnreadableMedia(f"the sound of {path} cannot be read", str(error), "convert it to WAV first")

@@ -1,6 +1,6 @@
 """The sound of a film that is being written: another film's or a voice's, beginning with its first frame.
 
-Packets are copied where the new file can hold them: nothing is lost, and nothing costs time. Else they are encoded anew.
+Packets are copied where the new file can hold them: nothing is lost, and it costs no time. Else it is encoded anew.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ from understudy.clip.sound import (
 from understudy.errors import NoSound
 
 SoundFrom: TypeAlias = AnyPath | Sound
-TimedPacket: TypeAlias = tuple[Fraction, Packet[AudioStream]]
+TimedPacket: TypeAlias = "tuple[Fraction, Packet[AudioStream]]"
 """Seconds since the first frame of the picture, and the packet with its stamps on the same clock."""
 
 _BITS = {"aac": 96_000, "libopus": 64_000, "libmp3lame": 96_000}  # a second, for each channel
 _NAMES = {"aac": "AAC", "libopus": "Opus", "libmp3lame": "MP3", "flac": "FLAC", "pcm_s16le": "PCM"}
-_EDITED = ("mp4", "mov")  # containers that can say: decode this, and show it from later on
+_EDITED = ("mp4", "mov")  # containers that can say: play from here on, with an edit list
+_DELAYED = ("matroska", "webm")  # and those that can say how many samples an encoder puts first
 
 
 class Track(Protocol):
@@ -118,32 +119,44 @@ def _codec_in(path: Path) -> str:
         return codec
 
 
+def _heard(packets: Iterable[Packet[AudioStream]], hidden: bool) -> Iterator[TimedPacket]:
+    """Packets with their times, without those that come before the picture.
+
+    Sound begins with a packet that is there only to make the next one sound right. It comes along where the file can
+    say that it is not to be heard (`hidden`); other files would begin earlier, picture and all, for its sake."""
+    for packet in packets:
+        if packet.pts is None or packet.dts is None:
+            continue
+        tick = ticks(packet.time_base)
+        start, length = packet.pts * tick, (packet.duration or 0) * tick
+        if start >= (-length if hidden else -length / 2):
+            yield start, packet
+
+
 class _Copied:
     """Packets as they are, on the clock of the picture."""
 
     def __init__(self, stream: AudioStream, zero: Fraction) -> None:
         self._stream, self._zero = stream, zero
-        self._preroll = False
+        self._hidden = False
 
     def declare(self, out: OutputContainer) -> AudioStream:
-        self._preroll = out.format.name in _EDITED
+        self._hidden = out.format.name in _EDITED
         return out.add_stream_from_template(self._stream, opaque=True)
 
     def packets(self, until: Fraction | None) -> Iterator[TimedPacket]:
-        tick = ticks(self._stream.time_base)
-        shift = round(self._zero / tick)
-        for packet in _readable(self._stream):
-            if packet.pts is None or packet.dts is None:
-                continue
-            packet.pts -= shift
-            packet.dts -= shift
-            start, length = packet.pts * tick, (packet.duration or 0) * tick
-            # A decoder needs the packet before the one that is first heard; it can come along where an edit list hides it.
-            if start < (-length if self._preroll else -length / 2):
-                continue
-            if until is not None and start + length / 2 >= until:
+        for start, packet in _heard(self._shifted(), self._hidden):
+            if until is not None and start + (packet.duration or 0) * ticks(packet.time_base) / 2 >= until:
                 return
             yield start, packet
+
+    def _shifted(self) -> Iterator[Packet[AudioStream]]:
+        shift = round(self._zero / ticks(self._stream.time_base))
+        for packet in _readable(self._stream):
+            if packet.pts is not None and packet.dts is not None:
+                packet.pts -= shift
+                packet.dts -= shift
+                yield packet
 
 
 def _readable(stream: AudioStream) -> Iterator[Packet[AudioStream]]:
@@ -169,8 +182,10 @@ class _Encoded:
         self._codec = codec
         self._rate = codec_rate(codec, rate)
         self._channels = codec_channels(codec, channels)
+        self._hidden = False
 
     def declare(self, out: OutputContainer) -> AudioStream:
+        self._hidden = out.format.name in _EDITED + _DELAYED
         # The stream's own encoder stays unused: it gives the file its header, the same that ours would give.
         stream = out.add_stream(self._codec, rate=self._rate, layout=layout(self._channels))
         assert isinstance(stream, AudioStream)
@@ -179,16 +194,17 @@ class _Encoded:
         return stream
 
     def packets(self, until: Fraction | None) -> Iterator[TimedPacket]:
+        return _heard(self._encoded(until), self._hidden)
+
+    def _encoded(self, until: Fraction | None) -> Iterator[Packet[AudioStream]]:
         encoder = self._encoder()
         chunks = self._chunks()
         if self._own_rate != self._rate:
             chunks = resampled(chunks, self._own_rate, self._rate)
         if until is not None:
             chunks = cut(chunks, round(until * self._rate))
-        frames = frames_of(chunks, self._rate)
-        for frame in chain(frames, (None,)):
-            for packet in encoder.encode(frame):
-                yield (packet.pts or 0) * ticks(packet.time_base), packet
+        for frame in chain(frames_of(chunks, self._rate), (None,)):
+            yield from encoder.encode(frame)
 
     def _encoder(self) -> AudioCodecContext:
         encoder = av.CodecContext.create(self._codec, "w")

@@ -1,4 +1,4 @@
-"""Pictures in files: PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF; read as 8-bit sRGB the right way up, written whole or not at all."""
+"""Pictures in files: read as 8-bit sRGB and the right way up, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -183,9 +183,9 @@ def write_picture(
     overwrite: bool = False,
     quality: int = 95,
 ) -> Path:
-    """Write `(h, w, 3)` or `(h, w, 4) uint8` as PNG, JPEG (`quality` 1 to 100) or WebP (lossless), by the name's ending.
+    """Write `(h, w, 3 or 4) uint8` as PNG, JPEG (`quality` 1 to 100) or WebP (lossless), by the name's ending.
 
-    Errors: `BadOption` for another ending, `Exists` unless `overwrite`, `Unwritable`; nothing is left under the name."""
+    Errors: `BadOption` for another ending, `Exists` unless `overwrite`, `Unwritable`; then nothing bears the name."""
     path = Path(path)
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] not in (3, 4):
         raise ValueError(f"a picture is (h, w, 3 or 4) uint8; this is {picture.shape} {picture.dtype}")
@@ -207,4 +207,5 @@ def _saving(path: Path, metadata: dict[str, str], quality: int) -> dict[str, Any
             return {"format": "JPEG", "quality": quality, "subsampling": 0, "exif": exif_of(metadata)}
         case ".webp":
             return {"format": "WEBP", "lossless": True, "exif": exif_of(metadata)}
-    raise BadOption(f"{path} cannot be written as a picture", f"the ending {path.suffix!r}", "end it in .png, .jpg or .webp")
+    seen = f"the ending {path.suffix!r}"
+    raise BadOption(f"{path} cannot be written as a picture", seen, "end it in .png, .jpg or .webp")

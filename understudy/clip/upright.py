@@ -23,9 +23,10 @@ class Turn:
     def __call__(self, picture: Picture) -> Picture:
         """The picture as shown, `(h, w, c)`, contiguous."""
         if self.transpose:
-            picture = cv2.transpose(picture)
+            picture = np.asarray(cv2.transpose(picture), np.uint8)
         if self.left_right or self.up_down:
-            picture = cv2.flip(picture, -1 if self.left_right and self.up_down else int(self.left_right))
+            axis = -1 if self.left_right and self.up_down else int(self.left_right)
+            picture = np.asarray(cv2.flip(picture, axis), np.uint8)
         return picture
 
     def size(self, width: int, height: int) -> tuple[int, int]:
@@ -77,11 +78,11 @@ class Upright:
         return self.turn.size(*self.square)
 
     def __call__(self, picture: Picture) -> Picture:
-        """A decoded frame `(h, w, 3)` as it is shown. A film may change its frame size midway: such frames are fitted."""
+        """A decoded frame `(h, w, 3)` as it is shown. A film may change its frame size midway: such are fitted."""
         if picture.shape[1::-1] != self.coded:
             picture = letterboxed(picture, self.coded)
         if self.aspect != 1:
-            picture = cv2.resize(picture, self.square, interpolation=cv2.INTER_LINEAR)
+            picture = np.asarray(cv2.resize(picture, self.square, interpolation=cv2.INTER_LINEAR), np.uint8)
         return self.turn(picture)
 
 

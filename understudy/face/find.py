@@ -102,7 +102,8 @@ class Finder(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-NO_FACE_REMEDY: Final = "a picture of a person from the front, well lit, the face at least a tenth of the picture's height"
+
+NO_FACE_REMEDY: Final = "a picture of a person from the front, well lit, and the face not a small part of it"
 
 
 def pick(faces: Sequence[Face], which: int | None = None, name: str = "the picture") -> Face:

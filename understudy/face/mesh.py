@@ -50,6 +50,11 @@ CHIN: Final = 152
 FOREHEAD: Final = 10
 
 
+def floats(values: npt.ArrayLike) -> Floats:
+    """The values as 32-bit floats, without a copy where they are."""
+    return np.asarray(values, np.float32)
+
+
 @dataclass(frozen=True)
 class Eye:
     """The points of one eye. `outer` and `inner` are its corners."""

@@ -26,7 +26,8 @@ PRESENT: Final = 0.0  # least log-odds of the mesh network for its points to cou
 DOUBT: Final = 0.05  # least score that the far detector reports; below, it has seen nothing
 DISTANCES: Final = (1.3, 2.0, 3.0)  # from which a face must look human: sides of the view, in windows
 SHARE: Final = 0.04  # least eye distance that the far detector finds nearly always, in sides of the square
-TURNS: Final = (math.pi / 2, -math.pi / 2, math.pi)  # of pictures in which nothing was found upright
+SURE: Final = 0.73  # a score that people reach, and neither faces taken upside down nor animals however turned
+TURNS: Final = (math.pi / 2, -math.pi / 2, math.pi)  # of pictures in which nobody was surely found
 SLACK: Final = 0.015  # how far what is wanted may move before a window follows: sides, log sides, radians
 ASIDE: Final = 0.1  # beyond this, in the same units, a window is laid anew
 
@@ -57,10 +58,12 @@ class MeshFinder:
         height, width = picture.shape[:2]
         whole = Square((width - 1) / 2, (height - 1) / 2, max(width, height))
         faces = self._faces(picture, self._candidates(picture, whole, parts=thorough))
-        if thorough and not any(face.human for face in faces):
+        if thorough and not any(face.score >= SURE for face in faces):
             for turn in TURNS:
-                turned = self._faces(picture, self._candidates(picture, replace(whole, turn=turn), parts=False))
-                faces = distinct(turned + faces)
+                turned = replace(whole, turn=turn)
+                found = self._faces(picture, self._candidates(picture, turned, parts=False))
+                faces += [face for face in found if face.score >= SURE]
+            faces = distinct(faces)
         kept = [face for face in faces if face.human or doubtful]
         return sorted(kept, key=lambda face: (not face.human, -face.size))
 
@@ -108,9 +111,9 @@ class MeshFinder:
         for _ in range(looks):
             points, presence = self._look(picture, window)
             window = window_of(points)
-        looked = [self._look(picture, near) for near in nearby(window)]
-        if looked[0][1] <= PRESENT:
+        if presence <= PRESENT:
             return None
+        looked = [self._look(picture, near) for near in nearby(window)]
         return Face(np.mean([points for points, _ in looked], axis=0, dtype=np.float32), 1.0, window)
 
     def _look(self, picture: Picture, window: Square) -> tuple[Points, float]:
@@ -211,9 +214,9 @@ def centres(length: int, side: float) -> list[float]:
 
 
 def distinct(faces: Iterable[Face]) -> list[Face]:
-    """Each face once: of those that lie on each other, the one that came first."""
+    """Each face once: of those that lie on each other, the likeliest."""
     kept: list[Face] = []
-    for face in faces:
+    for face in sorted(faces, key=lambda face: -face.score):
         if not any(face.overlaps(other) for other in kept):
             kept.append(face)
     return kept

@@ -77,9 +77,7 @@ DETECTOR_GRAPH: Final = "mediapipe/modules/face_detection/face_detection_{}_cpu.
 DETECTOR_OPTION: Final = "facedetection{}__facedetection__TensorsToDetectionsCalculator.min_score_thresh"
 
 # What MediaPipe's C++ and protobuf say on stderr whatever their log level, and which tells nobody anything.
-CHATTER: Final = re.compile(
-    rb"GetPrototype|Created TensorFlow Lite|absl::InitializeLog|inference_feedback_manager|landmark_projection_calculator"
-)
+CHATTER: Final = re.compile(rb"GetPrototype|Created TensorFlow Lite|absl::InitializeLog|inference_feedback_manager")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from understudy.face.arkit import CARRIED, around_lids
+from understudy.face.arkit import CARRIED
+from understudy.face.authored import around_lids
 from understudy.face.mesh import EYES, Eye, Floats, canonical
 from understudy.face.pose import fit_pose
 from understudy.face.rig import Rig

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from understudy.face.mesh import STABLE, Floats, canonical
+from understudy.face.mesh import STABLE, Floats, canonical, floats
 
 # The point that a head turns about, between the ears and a little below, in eye units of the canonical face.
 PIVOT = np.array([0.0, 0.42, 0.62], np.float32)
@@ -65,7 +65,7 @@ def rotation_of(angles: npt.ArrayLike) -> Floats:
     turn = matrix((cos(yaw), zero, -sin(yaw)), (zero, one, zero), (sin(yaw), zero, cos(yaw)))
     nod = matrix((one, zero, zero), (zero, cos(pitch), -sin(pitch)), (zero, sin(pitch), cos(pitch)))
     tilt = matrix((cos(roll), -sin(roll), zero), (sin(roll), cos(roll), zero), (zero, zero, one))
-    return (turn @ nod @ tilt).astype(np.float32)
+    return floats(turn @ nod @ tilt)
 
 
 def angles_of(rotation: Floats) -> Floats:

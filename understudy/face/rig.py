@@ -1,6 +1,6 @@
 """The rig: ARKit's coefficients and a head pose <-> 478 points, on any face.
 
-`Rig.fit(shape)` authors the shapes of `arkit` on a face at rest. Forwards they are added up, and then lids and lips
+`Rig.fit(shape)` authors the shapes on a face at rest. Forwards they are added up, and then lids and lips
 are kept from passing through each other. Backwards is a bounded, regularised least-squares problem per frame, solved
 for all frames at once by accelerated projected gradients (Beck and Teboulle 2009), in numpy.
 
@@ -11,7 +11,7 @@ and a look down) are discouraged from cancelling each other; small activity cost
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -19,7 +19,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from understudy.face.arkit import ARKIT_NAMES, CARRIED, CHIN_SKIN, LOWER_LIP, UPPER_LIP, author, around_lids
+from understudy.face.arkit import ARKIT_NAMES, CARRIED, LOWER_LIP, UPPER_LIP
+from understudy.face.authored import CHIN_SKIN, around_lids, author
 from understudy.face.mesh import EYES, OVAL, POINTS, STABLE, Floats, canonical
 from understudy.face.pose import Pose, fit_pose
 
@@ -40,14 +41,16 @@ _AGAINST: Final = (  # pairs that are seldom seen together
 _DEPTH: Final = 0.3  # how much an error in depth counts, of one in the picture plane
 _RIM: Final = 0.5  # likewise outline and chin, which trackers guess
 _EYES: Final = 2.0  # likewise lids and irises, which are small, and tracked best
-_LEAST_NOISE: Final = 0.001  # of tracked points, eye units; more is read off what the rig cannot explain in a frame
+# Of tracked points, eye units: what the rig cannot explain in a frame is taken for it, within these.
+_LEAST_NOISE, _MOST_NOISE = 0.001, 0.03
 _ALIKE: Final = 20.0  # neighbouring points err together, about this many of them
 _POSE_ERROR: Final = (0.006, 0.006, 0.01, 0.02, 0.02, 0.01, 0.006)  # shift (eye units), turn (radians), scale
 # How large coefficients are before anything is seen. What faces do all the time is the first explanation.
 _SPREAD: Final = 0.3
 _COMMON: Final = {"jawOpen": 1.5, "eyeBlink": 1.5, "eyeLook": 1.0, "mouthSmile": 1.0, "brow": 0.8, "mouthPucker": 0.5}
 _COST: Final = 0.05  # of activity: what it is worth not to raise a coefficient from 0
-_ROUNDS: Final = 180
+_STEPS, _ROUNDS = 4, 400
+_BLOCK: Final = 32
 _JAW, _CLOSE = CARRIED.index("jawOpen"), CARRIED.index("mouthClose")
 
 
@@ -72,9 +75,7 @@ class Rig:
 
     def shapes(self, coefficients: npt.ArrayLike) -> Floats:
         """(f, k) coefficients -> (f, 478, 3) in eye units of the head."""
-        wanted = _possible(np.asarray(coefficients, np.float32))
-        linear = self.shape + np.tensordot(wanted, self.basis, 1)
-        return np.asarray(linear + self._kept_apart(linear), np.float32)
+        return _in_blocks(self._shapes, np.asarray(coefficients, np.float32))
 
     def points(self, coefficients: npt.ArrayLike, pose: Pose) -> Floats:
         """(f, k) coefficients and poses of as many frames -> (f, 478, 3) pixels."""
@@ -82,22 +83,27 @@ class Rig:
 
     def coefficients(self, points: Floats, pose: Pose | None = None) -> Floats:
         """(f, 478, 3) pixels -> (f, k) coefficients, 0 to 1.2. `pose` is found from the points if it is not given."""
-        return self.read((fit_pose(points, self.shape) if pose is None else pose).take(points))
+        return self.track(points)[0] if pose is None else self.read(pose.take(points))
+
+    def track(self, points: Floats) -> tuple[Floats, Pose]:
+        """(f, 478, 3) pixels -> coefficients and poses that explain them together.
+
+        Hardly anything on a face is quite still: brows that rise look like a nod. So the pose is found again from
+        the points as they would be without the expression."""
+        pose = fit_pose(points, self.shape)
+        expression = self.shapes(self.read(pose.take(points))) - self.shape
+        pose = fit_pose(pose.put(pose.take(points) - expression), self.shape)
+        return self.read(pose.take(points)), pose
 
     def read(self, shapes: Floats) -> Floats:
         """(f, 478, 3) in eye units of the head -> (f, k) coefficients, 0 to 1.2."""
-        moved = np.asarray(shapes, np.float32) - self.shape
-        found = self._solve(moved)
-        for _ in range(2):  # lids and lips that touch move less than the sum of what moves them: solve again for that
-            linear = self.shape + np.tensordot(found, self.basis, 1)
-            apart = self._kept_apart(linear)
-            touched = np.flatnonzero(np.abs(apart).max(axis=(1, 2)) > 1e-4)
-            if not len(touched):
-                break
-            found[touched] = self._solve(moved[touched] - apart[touched])
-        return found
+        return _in_blocks(self._read, np.asarray(shapes, np.float32))
 
     # --- forwards ---------------------------------------------------------------------------------------------------
+
+    def _shapes(self, coefficients: Floats) -> Floats:
+        linear = self.shape + np.tensordot(_possible(coefficients), self.basis, 1)
+        return np.asarray(linear + self._kept_apart(linear), np.float32)
 
     def _kept_apart(self, shapes: Floats) -> Floats:
         """(f, 478, 3) what must be added so that no upper lid or lip is below the lower one."""
@@ -109,6 +115,24 @@ class Rig:
         return pushed
 
     # --- backwards --------------------------------------------------------------------------------------------------
+
+    def _read(self, shapes: Floats) -> Floats:
+        """Solved in steps, each of which knows from the one before it what of the displacement is due to lids and lips
+        that touch (they move less than the sum of what moves them), and how much the rig cannot explain."""
+        problem, moved = self._problem, (shapes - self.shape).reshape(len(shapes), -1)
+        noise = np.full((len(shapes), 1), _LEAST_NOISE, np.float32)
+        free, found = moved, problem.guess(moved @ problem.gather)
+        for step in range(_STEPS):
+            found = problem.solve(free @ problem.gather, noise, found)
+            if step == _STEPS - 1:
+                break
+            linear = (_join(found) @ self.basis.reshape(len(self.basis), -1)).reshape(shapes.shape)
+            apart = self._kept_apart(self.shape + linear).reshape(moved.shape)
+            free = moved - apart
+            left = (free - linear.reshape(moved.shape)) * problem.weight
+            level = np.sqrt((left * left).mean(axis=1, keepdims=True))
+            noise = np.asarray(level.clip(_LEAST_NOISE, _MOST_NOISE), np.float32)
+        return _join(found)
 
     @cached_property
     def _problem(self) -> _Problem:
@@ -125,54 +149,68 @@ class Rig:
         form = cleared @ columns.T
         form = (form + form.T) / 2
         size = np.diag(form).copy()
-        for pairs, strength in ((_EITHER, 0.5), (_AGAINST, 0.1)):
+        for pairs, strength in ((_EITHER, 0.5), (_AGAINST, 0.05)):
             for one, other in _places(pairs):
                 form[one, other] += strength * min(size[one], size[other])
                 form[other, one] = form[one, other]
+        scale = 1 / np.sqrt(size)
+        scaled = form * scale * scale[:, None]
+        prior = _ALIKE * (scale / _spreads()) ** 2
         return _Problem(
-            gather=(cleared * weight.reshape(1, -1)).T.astype(np.float32),
-            form=form.astype(np.float32),
-            prior=(_ALIKE / _spreads() ** 2).astype(np.float32),
-            largest=float(np.linalg.eigvalsh(form)[-1]),
-            columns=columns.astype(np.float32),
+            gather=(cleared * weight.reshape(1, -1)).T.astype(np.float32) * scale.astype(np.float32),
+            form=scaled.astype(np.float32),
+            inverse=np.linalg.inv(scaled + np.diag(_LEAST_NOISE**2 * prior)).astype(np.float32),
+            prior=prior.astype(np.float32),
+            scale=scale.astype(np.float32),
+            steepest=np.float32(np.linalg.eigvalsh(scaled)[-1]),
+            weight=weight.reshape(1, -1).astype(np.float32),
         )
-
-    def _solve(self, moved: Floats) -> Floats:
-        """(f, 478, 3) displacements -> (f, k). Solved twice: what is left unexplained the first time is the noise of
-        the frame, and says how much to trust it the second time."""
-        problem = self._problem
-        aim = moved.reshape(len(moved), -1) @ problem.gather
-        noise = np.full((len(moved), 1), _LEAST_NOISE, np.float32)
-        first = problem.solve(aim, noise, np.zeros_like(aim), _ROUNDS // 3)
-        left = moved.reshape(len(moved), -1) * _weights().reshape(1, -1).astype(np.float32) - first @ problem.columns
-        noise = np.maximum(noise, np.sqrt((left * left).mean(axis=1, keepdims=True)))
-        return _join(problem.solve(aim, noise, first, _ROUNDS))
 
 
 @dataclass(frozen=True)
 class _Problem:
     """min over 0 <= c <= 1.2 of c form c / 2 - aim c + noise^2 prior (c^2 / 2 + cost c), the same for all frames but
-    `aim` and `noise`. Its variables are those of `_apart`."""
+    `aim` and `noise`. Its variables are those of `_apart`, each over its `scale`, so that all matter alike."""
 
     gather: Floats  # (1434, k) from displacements to `aim`
     form: Floats  # (k, k)
+    inverse: Floats  # (k, k) of the form, with the least noise
     prior: Floats  # (k,)
-    largest: float  # eigenvalue of `form`
-    columns: Floats  # (k, 1434) weighted displacements
+    scale: Floats  # (k,)
+    steepest: np.float32  # eigenvalue of the form
+    weight: Floats  # (1, 1434) how much an error of each coordinate counts
 
-    def solve(self, aim: Floats, noise: Floats, start: Floats, rounds: int) -> Floats:
-        """(f, k) `aim`, (f, 1) `noise` -> (f, k)."""
+    def guess(self, aim: Floats) -> Floats:
+        """(f, k) `aim` -> (f, k): the answer if there were no bounds, cut to them."""
+        return np.asarray(np.clip((aim @ self.inverse) * self.scale, 0, UPPER), np.float32)
+
+    def solve(self, aim: Floats, noise: Floats, start: Floats) -> Floats:
+        """(f, k) `aim`, (f, 1) `noise` and a first guess -> (f, k) a better one."""
         ridge = noise * noise * self.prior
-        aim = aim - np.float32(_COST) * ridge
-        step = 1 / (np.float32(self.largest) + ridge.max(axis=1, keepdims=True))
-        here = ahead = start
+        step = 1 / (self.steepest + ridge.max(axis=1, keepdims=True))
+        push = (aim - np.float32(_COST) * ridge / self.scale) * step
+        keep = 1 - ridge * step
+        most = np.float32(UPPER) / self.scale
+        here = ahead = start / self.scale
         pace = 1.0
-        for _ in range(rounds):
-            there = np.clip(ahead - (ahead @ self.form + ridge * ahead - aim) * step, 0, UPPER)
+        for _ in range(_ROUNDS):
+            there = np.clip(ahead * keep - (ahead @ self.form) * step + push, 0, most)
             quicker = (1 + np.sqrt(1 + 4 * pace * pace)) / 2
             ahead = there + np.float32((pace - 1) / quicker) * (there - here)
             here, pace = there, quicker
-        return here
+        return np.asarray(here * self.scale, np.float32)
+
+
+def _in_blocks(function: Callable[[Floats], Floats], frames: Floats) -> Floats:
+    """The function of all frames, in blocks of one size: what comes out for a frame is then the same to the last bit
+    whatever other frames it came with, because matrix products round differently for different sizes."""
+    parts = []
+    for first in range(0, len(frames), _BLOCK):
+        part = frames[first : first + _BLOCK]
+        lack = _BLOCK - len(part)
+        padded = np.concatenate([part, np.repeat(part[-1:], lack, axis=0)]) if lack else part
+        parts.append(function(padded)[: len(part)])
+    return np.concatenate(parts) if parts else function(np.zeros((_BLOCK, *frames.shape[1:]), np.float32))[:0]
 
 
 def _possible(coefficients: Floats) -> Floats:
@@ -233,14 +271,14 @@ def _rigid(shape: Floats) -> npt.NDArray[np.float64]:
 def _closures() -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
     """Pairs of upper and lower points that may touch but not cross, and how the skin around gives way: (n, 478)."""
     pairs, carry = [], []
-    for upper, lower in around_lids():
-        pairs.append((upper[0], lower[0]))
-        carry.append(_gives_way(upper, lower, (1.0, 0.55)))
+    for lid, lower_lid in around_lids():
+        pairs.append((lid[0], lower_lid[0]))
+        carry.append(_gives_way(lid, lower_lid, (1.0, 0.55)))
     for column in range(1, len(UPPER_LIP[0]) - 1):
-        upper = tuple(row[column] for row in reversed(UPPER_LIP))
-        lower = tuple(row[column] for row in reversed(LOWER_LIP))
-        pairs.append((upper[0], lower[0]))
-        carry.append(_gives_way(upper, lower, (1.0, 0.9, 0.75, 0.6)))
+        lip = [row[column] for row in reversed(UPPER_LIP)]
+        lower_lip = [row[column] for row in reversed(LOWER_LIP)]
+        pairs.append((lip[0], lower_lip[0]))
+        carry.append(_gives_way(lip, lower_lip, (1.0, 0.9, 0.75, 0.6)))
     upper_points, lower_points = np.array(pairs).T
     return upper_points, lower_points, np.stack(carry).astype(np.float32)
 

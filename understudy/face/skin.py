@@ -43,7 +43,7 @@ def _weights(handles: tuple[int, ...], reach: float, hold: tuple[int, ...]) -> t
         return (), np.zeros((0, len(handles)))
     plate = _plate()
     inside = plate[np.ix_(free, free)]
-    return free, -np.linalg.solve(inside, plate[np.ix_(free, handles)])
+    return free, np.asarray(-np.linalg.solve(inside, plate[np.ix_(free, handles)]), np.float64)
 
 
 @lru_cache(maxsize=1)
@@ -64,7 +64,7 @@ def _plate() -> Doubles:
     mirror = face.mirror[:SKIN]
     laplacian = (laplacian + laplacian[np.ix_(mirror, mirror)]) / 2
     mass = np.maximum((mass + mass[mirror]) / 2, 1e-5)
-    return laplacian @ (laplacian / mass[:, None])  # type: ignore[no-any-return]
+    return laplacian @ (laplacian / mass[:, None])
 
 
 @lru_cache(maxsize=1)

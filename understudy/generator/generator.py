@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -178,6 +178,11 @@ class Generator(nn.Module):
         shared = torch.zeros(1, config.shared_context, config.unet.context)
         self.context = nn.Parameter(shared) if config.shared_context else None
 
+    @property
+    def control_nets(self) -> list[ControlNet]:
+        """One for each hint of a frame."""
+        return [cast(ControlNet, net) for net in self.controls]
+
     def likeness(
         self, pictures: Tensor, context: Tensor | None = None, chance: torch.Generator | None = None
     ) -> Likeness:
@@ -221,8 +226,8 @@ class Generator(nn.Module):
             taken = self.reference(portrait, told, context)
             notes = taken if altered is None else altered(taken)
         hints = cues.hints if cues is not None else ()
-        nets = zip(self.controls, hints, strict=True) if hints else ()
-        controls = added([net(noisy, level, context, net.encode(hint)) for net, hint in nets])  # type: ignore[operator]
+        nets = zip(self.control_nets, hints, strict=True) if hints else ()
+        controls = added([net(noisy, level, context, net.encode(hint)) for net, hint in nets])
         code = None if cues is None or cues.code is None else cues.code.reshape(*noisy.shape[:2], *cues.code.shape[1:])
         answer: Tensor = self.unet(noisy, level, context, notes=notes, controls=controls, code=code)
         return answer
@@ -254,11 +259,9 @@ class Generator(nn.Module):
             noisy = noise if begin is None else noised(begin, noise, levels[:1].expand(len(noise)), config.schedule)
             if known is not None:
                 denoise = held(denoise, known, noise[: len(known)], config.schedule)
-            clean = noisy
-            for step, clean in enumerate(SAMPLERS[manner.sampler](denoise, noisy, levels, config.schedule)):
-                if stepped is not None:
-                    stepped(window, step)
-            return clean if known is None else torch.cat([known, clean[len(known) :]])
+            states = SAMPLERS[manner.sampler](denoise, noisy, levels, config.schedule)
+            latents = samplers.last(_watched(states, window, stepped))
+            return latents if known is None else torch.cat([known, latents[len(known) :]])
 
         for latents in overlapped(sample, self._frame_by_frame(cues), size=config.window, overlap=config.overlap):
             for some in torch.split(latents, manner.decoded_together):
@@ -268,11 +271,9 @@ class Generator(nn.Module):
         """Cues of single frames, their hints encoded: once, for all windows and steps."""
         for group in regrouped(cues, HINTS_TOGETHER):
             if len(group.hints) != len(self.controls):
-                raise BadOption(
-                    f"this generator follows {len(self.controls)} hints to a frame, given {len(group.hints)}"
-                )
-            nets = zip(self.controls, group.hints, strict=True)
-            encoded = Cues(tuple(net.encode(hint) for net, hint in nets), group.code)  # type: ignore[operator]
+                raise BadOption(f"this generator follows {len(self.controls)} hints a frame, given {len(group.hints)}")
+            nets = zip(self.control_nets, group.hints, strict=True)
+            encoded = Cues(tuple(net.encode(hint) for net, hint in nets), group.code)
             for frame in range(len(group)):
                 yield encoded[frame : frame + 1]
 
@@ -308,16 +309,28 @@ class Generator(nn.Module):
         nobody = context if self.context is not None else torch.zeros_like(context)
 
         def told(noisy: Tensor, level: Tensor) -> Tensor:
-            nets = zip(self.controls, encoded.hints, strict=True)
+            nets = zip(self.control_nets, encoded.hints, strict=True)
             controls = added([net(noisy[None], level[None], context, hint) for net, hint in nets])
-            answer = self.unet(noisy[None], level[None], context, notes=notes_at(level), controls=controls, code=code)
-            return answer[0]  # type: ignore[no-any-return]
+            notes = notes_at(level)
+            answer: Tensor = self.unet(noisy[None], level[None], context, notes=notes, controls=controls, code=code)
+            return answer[0]
 
         def untold(noisy: Tensor, level: Tensor) -> Tensor:
-            return self.unet(noisy[None], level[None], nobody, code=still_code)[0]  # type: ignore[no-any-return]
+            answer: Tensor = self.unet(noisy[None], level[None], nobody, code=still_code)
+            return answer[0]
 
         schedule, prediction = self.config.schedule, self.config.prediction
         return guided(denoiser(told, schedule, prediction), denoiser(untold, schedule, prediction), guidance)
+
+
+def _watched(
+    states: Iterator[Tensor], window: Window, stepped: Callable[[Window, int], None] | None
+) -> Iterator[Tensor]:
+    """The states of a sampler, each reported."""
+    for step, state in enumerate(states):
+        if stepped is not None:
+            stepped(window, step)
+        yield state
 
 
 def part(name: str) -> str:

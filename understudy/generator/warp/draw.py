@@ -8,15 +8,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from understudy.face.mesh import EYES, INNER_LOWER, INNER_UPPER, OVAL, Floats
+from understudy.face.mesh import EYES, Floats, floats
 from understudy.face.pose import PIVOT
 from understudy.generator.warp import eyes, mouth
 from understudy.generator.warp.figure import Figure
 from understudy.generator.warp.head import smoothstep
-from understudy.generator.warp.raster import fine_mesh, paint
+from understudy.generator.warp.raster import PARTS, fine_mesh, paint
 from understudy.motion.mesh import Bytes
 
-PARTS = {name: (*eye.upper, *eye.lower) for name, eye in EYES.items()} | {"mouth": (*INNER_UPPER, *INNER_LOWER)}
 FRAME = 6  # pixels around such a part
 SMOOTH = 0.012  # of the displacement on skin, eye units: the folds between triangles do not show
 
@@ -37,11 +36,11 @@ def draw(figure: Figure, target: Target, inside: Bytes | None = None) -> Bytes:
     portrait's own is made up."""
     size = len(figure.crop)
     unit = float(figure.shape.pose.scale[0])
-    vertices = np.asarray(fine_mesh().refine @ target.points, np.float32)
+    vertices = floats(fine_mesh().refine @ target.points)
     forward = figure.field.forward(target.points, target.rotation, target.scale / unit, target.pivot)
-    away = cv2.resize(figure.field.backward(forward), (size // 2, size // 2), interpolation=cv2.INTER_CUBIC)
+    away = _resized(figure.field.backward(forward), (size // 2, size // 2), cv2.INTER_CUBIC)
     _follow_mesh(away, figure, vertices, unit)
-    away = cv2.resize(away, (size, size), interpolation=cv2.INTER_LINEAR)
+    away = _resized(away, (size, size))
     drawn = _bend(figure, away)
     for name, part in PARTS.items():
         _draw_finely(drawn, away, figure, target, vertices, name, part)
@@ -55,23 +54,28 @@ def _bend(figure: Figure, away: Floats) -> Bytes:
     x, y = away[..., 0] + steps, away[..., 1] + steps[:, None]
     person = cv2.remap(figure.cut, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     gaps = cv2.remap(figure.gaps, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    behind = cv2.multiply(figure.plate, gaps, scale=1 / 255, dtype=cv2.CV_16S)
-    return np.asarray(cv2.add(person, behind, dtype=cv2.CV_8U), np.uint8)
+    behind = cv2.multiply(figure.plate, cv2.merge([gaps, gaps, gaps]), scale=1 / 255, dtype=cv2.CV_16S)
+    return np.asarray(np.clip(np.add(person, behind), 0, 255), np.uint8)
 
 
 def _follow_mesh(away: Floats, figure: Figure, vertices: Floats, unit: float) -> None:
     """Let the painted mesh decide (in place, at half resolution) inside the face."""
-    (x0, y0), (x1, y1) = _window(vertices[:, :2] / 2, 1, len(away))
+    (x0, y0), (x1, y1) = _window(floats(vertices[:, :2] / 2), 1, len(away))
     if x1 - x0 < 2 or y1 - y0 < 2:
         return
     origin = (2 * x0 + 0.5, 2 * y0 + 0.5)
-    painted, reached = paint(figure.vertices[:, :2], vertices[:, :2], vertices[:, 2], origin, (x1 - x0, y1 - y0), 2.0)
+    painted, reached = paint(fine_mesh().whole, figure.vertices, vertices, origin, (x1 - x0, y1 - y0), 2.0)
     painted = _close_gaps(painted, reached)
-    painted = cv2.GaussianBlur(painted, (0, 0), max(SMOOTH * unit / 2, 0.3))
-    outline = np.zeros(reached.shape, np.uint8)
-    cv2.fillPoly(outline, [np.round((vertices[list(OVAL), :2] - origin) * 8).astype(np.int32)], 1, cv2.LINE_8, 4)
-    decides = smoothstep(cv2.distanceTransform(outline, cv2.DIST_L2, 3), 1.0, 0.07 * unit + 1)[..., None]
+    painted = floats(cv2.GaussianBlur(painted, (0, 0), max(SMOOTH * unit / 2, 0.3)))
+    region = cv2.morphologyEx(reached.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
+    region = (cv2.GaussianBlur(region * 255, (0, 0), max(0.018 * unit, 1.0)) > 127).astype(np.uint8)
+    region[[0, -1]], region[:, [0, -1]] = 0, 0
     window = away[y0:y1, x0:x1]
+    # Where mesh and field agree along the outline they blend; where the face stands before what is behind it (a turned
+    # cheek before ear and hair), the outline is an edge.
+    apart = cv2.GaussianBlur(np.abs(painted - window).max(-1) * region, (0, 0), 2)
+    wide = 2.0 + (0.07 * unit) * np.exp(-((apart / (0.05 * unit)) ** 2))
+    decides = smoothstep(cv2.distanceTransform(region, cv2.DIST_L2, 3) / wide, 0.0, 1.0)[..., None]
     window += decides * (painted - window)
 
 
@@ -85,10 +89,9 @@ def _draw_finely(
     if width <= 2 * FRAME or height <= 2 * FRAME:
         return
     origin = (x0 - 0.25, y0 - 0.25)
-    local = cv2.resize(away[y0:y1, x0:x1], (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
-    painted, reached = paint(
-        figure.vertices[:, :2], vertices[:, :2], vertices[:, 2], origin, (2 * width, 2 * height), 0.5
-    )
+    local = _resized(away[y0:y1, x0:x1], (2 * width, 2 * height))
+    triangles = fine_mesh().parts[name]
+    painted, reached = paint(triangles, figure.vertices, vertices, origin, (2 * width, 2 * height), 0.5)
     local[reached] = painted[reached]
     if name in EYES:
         unit = float(figure.shape.pose.scale[0])
@@ -102,7 +105,7 @@ def _draw_finely(
     fine = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
     soft = np.zeros((height, width), np.float32)
     soft[3:-3, 3:-3] = min(moved, 1.0)
-    soft = cv2.GaussianBlur(soft, (0, 0), 1.2)
+    soft = floats(cv2.GaussianBlur(soft, (0, 0), 1.2))
     window = drawn[y0:y1, x0:x1]
     window[:] = np.round(window + soft[..., None] * (fine.astype(np.float32) - window))
 
@@ -112,7 +115,7 @@ def _open_mouth(drawn: Bytes, figure: Figure, target: Target, inside: Bytes | No
     own = figure.shape.shape
     rest = abs(float(own[14, 1] - own[13, 1]))
     more = abs(float(target.shape[14, 1] - target.shape[13, 1])) - rest
-    amount = float(smoothstep(np.float32(more), 0.012, 0.05))
+    amount = float(smoothstep(more, 0.012, 0.05))
     if amount <= 0 or rest >= mouth.SHOWN:
         return
     opening = mouth.Opening.between(target.points, len(drawn), target.scale)
@@ -128,6 +131,10 @@ def _open_mouth(drawn: Bytes, figure: Figure, target: Target, inside: Bytes | No
         heights = (opening.height_of(place, target.scale) for place in (upper, lower))
         picture = mouth.of_its_own(opening, figure.tones, *heights)
     mouth.fill(drawn, opening, amount, picture)
+
+
+def _resized(values: Floats, size: tuple[int, int], how: int = cv2.INTER_LINEAR) -> Floats:
+    return floats(cv2.resize(values, size, interpolation=how))
 
 
 def _window(places: Floats, margin: int, size: int) -> tuple[tuple[int, int], tuple[int, int]]:

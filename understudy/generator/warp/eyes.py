@@ -40,7 +40,7 @@ class Frame:
         return u.astype(np.float32), v.astype(np.float32)
 
     def place(self, u: Floats, v: Floats) -> Floats:
-        return self.origin + u[..., None] * self.across + v[..., None] * self.down
+        return floats(self.origin + u[..., None] * self.across + v[..., None] * self.down)
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def look(
         return
     here = Frame.of(source, eye, unit)
     own = Lids.of(source, eye, here)
-    along, down = (np.float32(start) + pitch * np.arange(n, dtype=np.float32) for start, n in zip(origin, mask.shape[::-1], strict=True))
-    places = np.stack(np.meshgrid(along, down), -1)
+    rows, columns = np.indices(mask.shape, np.float32)
+    places = floats(np.stack([origin[0] + pitch * columns, origin[1] + pitch * rows], -1))
     u, v = there.local(places)
     iris_u, iris_v = there.local(target[eye.iris[0], :2])
     rest_u, rest_v = here.local(source[eye.iris[0], :2])
@@ -112,6 +112,6 @@ def look(
     v_own = np.clip(v_own, np.minimum(above + margin, below), np.maximum(below - margin, above))
     found = here.place(u_own, v_own) - places
     # A shut eye is skin and lashes: the mesh has them.
-    ajar = smoothstep(np.float32(lids.tall * unit), 0.8, 2.5)
+    ajar = smoothstep(lids.tall * unit, 0.8, 2.5)
     weight = (mask.astype(np.float32) * (ajar / 255))[..., None]
     away += weight * (found - away)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from understudy.face.mesh import Floats
+from understudy.face.mesh import Floats, floats
 from understudy.generator.warp.head import HeadField
 from understudy.generator.warp.mouth import Tones
 from understudy.generator.warp.raster import fine_mesh
@@ -28,7 +28,7 @@ class Figure:
     shape: Shape
     field: HeadField
     cut: npt.NDArray[np.int16]  # (n, n, 3): the person, without what of the background shines through soft edges
-    gaps: Bytes  # (n, n, 3): 255 where only background is
+    gaps: Bytes  # (n, n): 255 where only background is
     plate: Bytes  # (n, n, 3): the background, also behind the person
     tones: Tones
 
@@ -38,6 +38,7 @@ class Figure:
 
         The picture is person plus background where the person has gaps; both together give back the crop exactly as
         long as nothing moves, soft hair included (the matting equation, solved for the premultiplied foreground)."""
+        points = within(points, person)
         shape = Shape.of(points)
         plate = fill_behind(crop, person)
         gaps = np.round((1 - person) * 255)[..., None]
@@ -49,10 +50,30 @@ class Figure:
             shape=shape,
             field=HeadField.of(len(crop), points, shape),
             cut=(crop - behind).astype(np.int16),
-            gaps=np.repeat(gaps.astype(np.uint8), 3, -1),
+            gaps=gaps[..., 0].astype(np.uint8),
             plate=plate,
             tones=Tones.of(crop, points),
         )
+
+
+def within(points: Floats, person: Mask) -> Floats:
+    """The points, those that a tracker put beside the person (on the far side of a turned head) moved to the nearest
+    place of the person: else background would be bent along with the cheek."""
+    beside = (person < 0.5).astype(np.uint8)
+    if beside.all() or not beside.any():
+        return points
+    _, labels = cv2.distanceTransformWithLabels(beside, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
+    places = np.zeros((int(labels.max()) + 1, 2), np.float32)
+    rows, columns = np.nonzero(beside == 0)
+    places[labels[rows, columns]] = np.stack([columns, rows], -1)
+    pixels = np.round(points[:, :2]).astype(int)
+    seen = ((pixels >= 0) & (pixels < len(person))).all(1)
+    astray = np.flatnonzero(seen & (beside[tuple(pixels.clip(0, len(person) - 1).T[::-1])] > 0))
+    moved = points.copy()
+    nearest = places[labels[tuple(pixels[astray].T[::-1])]]
+    near = np.hypot(*(nearest - points[astray, :2]).T) < 0.1 * np.ptp(points[:, 0])
+    moved[astray[near], :2] = nearest[near]
+    return moved
 
 
 def fill_behind(crop: Bytes, person: Mask) -> Bytes:
@@ -60,11 +81,16 @@ def fill_behind(crop: Bytes, person: Mask) -> Bytes:
     known = cv2.erode((person < 0.02).astype(np.float32), np.ones((3, 3), np.uint8))
     if known.sum() < 16:
         return crop
-    levels = [(crop.astype(np.float32) * known[..., None], known)]
+    levels: list[tuple[Floats, Floats]] = [(floats(crop * known[..., None]), floats(known))]
     while min(levels[-1][1].shape) > 4:
         colour, weight = levels[-1]
         half = (max(weight.shape[1] // 2, 1), max(weight.shape[0] // 2, 1))
-        levels.append((cv2.resize(colour, half, interpolation=cv2.INTER_AREA), cv2.resize(weight, half, interpolation=cv2.INTER_AREA)))
+        levels.append(
+            (
+                floats(cv2.resize(colour, half, interpolation=cv2.INTER_AREA)),
+                floats(cv2.resize(weight, half, interpolation=cv2.INTER_AREA)),
+            )
+        )
     colour, weight = levels[-1]
     mean = colour.sum((0, 1)) / max(float(weight.sum()), 1e-4)
     filled = np.where((weight > 1e-3)[..., None], colour / np.maximum(weight, 1e-3)[..., None], mean).astype(np.float32)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from understudy.face.mesh import OVAL, SKIN, Floats
+from understudy.face.mesh import OVAL, SKIN, Floats, floats
 from understudy.face.pose import PIVOT
 from understudy.generator.warp.transfer import Shape
 
@@ -21,9 +22,9 @@ SKULL = np.array([0.0, 0.25, 0.45], np.float32)  # middle of the head, eye units
 CONTROLS = (*OVAL, *range(0, SKIN, 4))  # points of the mesh that the field follows
 
 
-def smoothstep(value: Floats, low: float, high: float) -> Floats:
+def smoothstep(value: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike) -> Floats:
     """0 below `low`, 1 above `high`, and a cubic in between."""
-    part = np.clip((value - low) / (high - low), 0, 1)
+    part = np.clip(np.subtract(value, low) / np.subtract(high, low), 0, 1)
     return np.asarray(part * part * (3 - 2 * part), np.float32)
 
 
@@ -47,17 +48,22 @@ class HeadField:
         steps = (np.arange(NODES, dtype=np.float32) + 0.5) * (size / NODES) - 0.5
         nodes = np.stack(np.meshgrid(steps, steps), -1)
         outline = points[list(OVAL), :2]
-        outside = -np.array(
-            [cv2.pointPolygonTest(outline[:, None], (float(x), float(y)), True) for x, y in nodes.reshape(-1, 2)],
-            np.float32,
-        ).reshape(NODES, NODES) / unit
+        outside = (
+            -np.array(
+                [cv2.pointPolygonTest(outline[:, None], (float(x), float(y)), True) for x, y in nodes.reshape(-1, 2)],
+                np.float32,
+            ).reshape(NODES, NODES)
+            / unit
+        )
         reach = 0.16 * unit
         near = np.exp(-(((nodes[:, :, None] - points[None, None, :SKIN:2, :2]) / reach) ** 2).sum(-1)) + 1e-12
         surface = (near * points[:SKIN:2, 2]).sum(-1) / near.sum(-1)
         skull = shape.pose.put(SKULL[None])[0, 0]
         depth = surface + (skull[2] - surface) * smoothstep(outside, 0.0, 0.5)
 
-        upright = shape.pose.rotation[0][:2, :2] / np.maximum(np.linalg.norm(shape.pose.rotation[0][:2, :2], axis=0), 1e-6)
+        upright = shape.pose.rotation[0][:2, :2] / np.maximum(
+            np.linalg.norm(shape.pose.rotation[0][:2, :2], axis=0), 1e-6
+        )
         local = (nodes - shape.pose.shift[0, :2]) @ upright / unit
         below = smoothstep(local[..., 1], 1.25, 2.7)
         aside = smoothstep(np.abs(local[..., 0]), 0.9, 2.2) * smoothstep(local[..., 1], 0.2, 1.4)
@@ -68,12 +74,14 @@ class HeadField:
         width = 0.3 * unit
 
         def kernel(a: Floats, b: Floats) -> Floats:
-            return np.exp(-(((a[:, None] - b[None]) / width) ** 2).sum(-1)).astype(np.float32)
+            return floats(np.exp(-(((a[:, None] - b[None]) / width) ** 2).sum(-1)))
 
         among = kernel(controls, controls).astype(np.float64) + 0.02 * np.eye(len(controls))
         spread = kernel(nodes.reshape(-1, 2), controls) @ np.linalg.inv(among).astype(np.float32)
         spread *= smoothstep(edge, 0, 0.1 * size).reshape(-1, 1)
-        return HeadField(size, nodes, depth.astype(np.float32), follow, smoothstep(outside, 0.02, 0.45), controls, spread, shape)
+        return HeadField(
+            size, nodes, depth.astype(np.float32), follow, smoothstep(outside, 0.02, 0.45), controls, spread, shape
+        )
 
     def forward(self, points: Floats, rotation: Floats, growth: float, place: Floats) -> Floats:
         """(NODES, NODES, 2): where each place of the portrait goes, as a displacement in pixels.
@@ -99,11 +107,11 @@ class HeadField:
     def backward(self, forward: Floats) -> Floats:
         """The displacement that leads from places of the result back to the portrait, (NODES, NODES, 2).
 
-        Fixed point of b(y) = -d(y + b(y)), damped; the field is smooth and folds nowhere by much."""
+        Fixed point of b(y) = -d(y + b(y)), damped: it is found where the field stretches to five times the size."""
         back = -forward
-        for _ in range(6):
+        for share in (0.6, 0.6, *(0.33,) * 10):
             found = cv2.remap(forward, *self._at(self.nodes + back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            back = 0.35 * back - 0.65 * found
+            back = (1 - share) * back - share * found
         return np.asarray(back, np.float32)
 
     def _at(self, places: Floats) -> tuple[Floats, Floats]:
@@ -112,4 +120,3 @@ class HeadField:
         if scaled.ndim == 2:
             scaled = scaled[:, None]
         return np.ascontiguousarray(scaled[..., 0]), np.ascontiguousarray(scaled[..., 1])
-

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from understudy.face.lips import COLUMNS, ROWS, lip_line, skin_tone
-from understudy.face.mesh import INNER_LOWER, OUTER_LOWER, Floats
+from understudy.face.mesh import INNER_LOWER, OUTER_LOWER, Floats, floats
 from understudy.generator.warp.head import smoothstep
 from understudy.motion.mesh import Bytes
 
@@ -39,7 +39,9 @@ class Tones:
         white = min(1.1 * float(skin[0]) + 30, 232.0)
         neutral = np.array([[white, 128 + 0.35 * (skin[1] - 128), 128 + 0.45 * (skin[2] - 128)]])
         teeth = _rgb(neutral[None])[0, 0]
-        return Tones(skin, _ycc(lips), teeth, (lips * 0.75).astype(np.float32), (lips * 0.17 + (5, 1, 2)).astype(np.float32))
+        return Tones(
+            skin, _ycc(lips), teeth, (lips * 0.75).astype(np.float32), (lips * 0.17 + (5, 1, 2)).astype(np.float32)
+        )
 
     @property
     def colourful(self) -> float:
@@ -48,11 +50,12 @@ class Tones:
 
 
 def _ycc(rgb: Floats) -> Floats:
-    return cv2.cvtColor(np.clip(np.round(rgb), 0, 255).astype(np.uint8)[None, None], cv2.COLOR_RGB2YCrCb)[0, 0].astype(np.float32)
+    pixel = np.clip(np.round(rgb), 0, 255).astype(np.uint8)[None, None]
+    return floats(cv2.cvtColor(pixel, cv2.COLOR_RGB2YCrCb)[0, 0])
 
 
 def _rgb(ycc: Floats) -> Floats:
-    return cv2.cvtColor(np.clip(np.round(ycc), 0, 255).astype(np.uint8), cv2.COLOR_YCrCb2RGB).astype(np.float32)
+    return floats(cv2.cvtColor(np.clip(np.round(ycc), 0, 255).astype(np.uint8), cv2.COLOR_YCrCb2RGB))
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,9 @@ class Opening:
         width, height = (int(n) for n in high - low)
         if width < 4 or height < 4:
             return None
-        mask = np.zeros((height, width), np.uint8)
-        cv2.fillPoly(mask, [np.round((outline - low) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-        mask = cv2.GaussianBlur(mask, (0, 0), max(unit * 0.006, 0.6))
+        filled = np.zeros((height, width), np.uint8)
+        cv2.fillPoly(filled, [np.round((outline - low) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+        mask = floats(cv2.GaussianBlur(filled, (0, 0), max(unit * 0.006, 0.6))) / 255
         across = above[-1] - above[0]
         length = max(float(np.hypot(*across)), 1.0)
         normal = np.array([-across[1], across[0]], np.float32) / length
@@ -90,10 +93,19 @@ class Opening:
         def edge(line: Floats) -> Floats:
             u, v = (line - middle) @ across / (length * length / 2), (line - middle) @ normal / unit
             order = np.argsort(u)
-            return np.interp(along, u[order], v[order]).astype(np.float32)
+            return floats(np.interp(along, u[order], v[order]))
 
         down = (places @ normal / unit).astype(np.float32)
-        return Opening((int(low[0]), int(low[1])), mask.astype(np.float32) / 255, along, down, edge(above), edge(below), middle, normal)
+        return Opening(
+            (int(low[0]), int(low[1])),
+            floats(mask),
+            along,
+            down,
+            edge(above),
+            edge(below),
+            floats(middle),
+            floats(normal),
+        )
 
     def height_of(self, place: Floats, unit: float) -> float:
         """How far below the middle of the corners a place of the result lies, eye units."""
@@ -111,9 +123,15 @@ def of_driver(opening: Opening, patch: Bytes, tones: Tones) -> Floats:
     """(h, w, 3): the driver's inside, `patch (ROWS, COLUMNS, 3)` relative to skin, in the portrait's shape and tones."""
     column = (opening.along + 1) * (COLUMNS / 2) - 0.5
     height = (opening.down - opening.top) / np.maximum(opening.bottom - opening.top, 1e-3)
-    laid = cv2.remap(patch, column, (height * ROWS - 0.5).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    laid = cv2.remap(
+        patch, column, (height * ROWS - 0.5).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     found = laid.astype(np.float32)
-    found[..., 0] *= max(float(tones.skin[0]), 40.0) / 128
+    bright = max(float(tones.skin[0]), 40.0)
+    lit = found[..., 0] * (bright / 128)
+    most = min(1.08 * bright + 12, 228.0)  # teeth are not brighter than the picture's light
+    knee = 0.75 * most
+    found[..., 0] = np.where(lit > knee, knee + (most - knee) * np.tanh((lit - knee) / (most - knee)), lit)
     found[..., 1:] = tones.skin[1:] + (found[..., 1:] - 128) * tones.colourful
     return _rgb(found)
 
@@ -137,6 +155,11 @@ def of_its_own(opening: Opening, tones: Tones, upper: float, lower: float) -> Fl
         bent = np.arcsin(np.clip(u * 0.97, -1, 1)) * 3.4
         seams = 1 - 0.1 * np.exp(-(((bent - np.floor(bent) - 0.5) / 0.05) ** 2))
         near_lip = np.abs(v - (opening.top if sign > 0 else opening.bottom))
-        shade = bright * (0.5 + 0.5 * np.sqrt(np.clip(1 - u * u, 0, 1))) * seams * (0.6 + 0.4 * smoothstep(near_lip, 0.0, 0.05))
+        shade = (
+            bright
+            * (0.5 + 0.5 * np.sqrt(np.clip(1 - u * u, 0, 1)))
+            * seams
+            * (0.6 + 0.4 * smoothstep(near_lip, 0.0, 0.05))
+        )
         picture = picture + row[..., None] * (tones.teeth * shade[..., None] - picture)
     return np.asarray(picture, np.float32)

@@ -9,7 +9,7 @@ the irises within the portrait's own eyes. What asks more than a bent picture ca
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -24,17 +24,20 @@ from understudy.face.mesh import (
     Eye,
     Floats,
     canonical,
+    floats,
 )
 from understudy.face.pose import PIVOT, Pose, fit_pose, rotation_of
 from understudy.motion.mesh import MotionMesh
 
 SHUT = 0.09  # lid gap over eye width at which MediaPipe's lids of a shut eye rest
-YAW, PITCH, ROLL = 34.0, 24.0, 32.0  # degrees away from the portrait's own pose that a bent picture can show
+YAW, PITCH, ROLL = 32.0, 24.0, 32.0  # degrees away from the portrait's own pose that a bent picture can show
 # MediaPipe reads less of a movement than there is: a mesh that has seen many faces prefers the usual one. Measured by
 # moving the features of 15 pictures by known amounts and reading them again (docs/log.md); what was read is divided by:
-READS_BROW, READS_LIPS_ACROSS, READS_LIPS_DOWN, READS_PITCH = 0.55, 0.68, 0.9, 0.8
-READS_GAZE = np.array([0.55, 0.4, 1.0], np.float32)
+READS_BROW, READS_LIPS_ACROSS, READS_LIPS_DOWN, READS_PITCH = 0.8, 0.68, 0.9, 0.85
+READS_GAZE = np.array([0.7, 0.5, 1.0], np.float32)
 READS_LIDS = 0.75  # of the way from open to shut
+PROFILE = 46.0  # degrees of yaw, the portrait's own included, at which the far cheek is gone; nor can a portrait that
+# was turned away show much of that cheek when it turns back
 SHIFT, GROW = 0.16, 0.08  # head translation (eye units) and scale (relative) that necks can take
 
 
@@ -76,30 +79,49 @@ def lip_gap(shape: Floats) -> Floats:
 
 
 def best_frame(chunks: Iterable[MotionMesh], portrait: Shape) -> Reference | None:
-    """The frame of a whole performance that looks most like the portrait: lids, lips, gaze and pose; one pass."""
-    best: Reference | None = None
-    least, first = np.inf, 0
-    own_angles = portrait.pose.angles[0]
+    """The frame of a whole performance that looks most like the portrait, in one pass; None if nobody is seen.
+
+    Pose and mouth come from one frame, eyes and brows perhaps from another: a driver who never does all at once what
+    the portrait does (who shuts the eyes whenever the mouth is open, say) is no obstacle."""
+    whole: _Best = _Best()
+    upper: _Best = _Best()
+    first = 0
     for chunk in chunks:
         shape = chunk.pose.take(chunk.points)
-        cost = 2.0 * np.abs(lip_gap(shape) - lip_gap(portrait.shape))
+        turned = np.abs(chunk.pose.angles - portrait.pose.angles[0]) @ np.array([1 / 60, 1 / 60, 1 / 90], np.float32)
+        eyes = 0.3 * turned
         for eye in EYES.values():
-            cost += np.abs(aperture(shape, eye) - np.maximum(aperture(portrait.shape, eye), 0.24))
-        cost += 0.6 * np.abs(_lip_form(shape) - _lip_form(portrait.shape)).sum(-1)
-        cost += np.abs(chunk.pose.angles - own_angles) @ np.array([1 / 60, 1 / 60, 1 / 90], np.float32)
-        cost = np.where(chunk.seen, cost, np.inf)
-        k = int(np.argmin(cost))
-        if cost[k] < least:
-            least, best = float(cost[k]), reference_at(chunk, k, first + k)
+            eyes += np.abs(aperture(shape, eye) - np.clip(aperture(portrait.shape, eye), 0.26, 0.42))
+            eyes += 0.7 * np.abs(_gaze(shape, eye) - _gaze(portrait.shape, eye)).sum(-1)
+        lips = 2.0 * np.abs(lip_gap(shape) - lip_gap(portrait.shape))
+        lips += 0.6 * np.abs(_lip_form(shape) - _lip_form(portrait.shape)).sum(-1)
+        whole.offer(np.where(chunk.seen, turned + lips + 0.5 * eyes, np.inf), chunk, first)
+        upper.offer(np.where(chunk.seen, eyes, np.inf), chunk, first)
         first += len(chunk)
-    return best
+    if whole.found is None or upper.found is None:
+        return None
+    part = (regions().eyes + regions().brows)[:, None]
+    return replace(whole.found, shape=whole.found.shape + part * (upper.found.shape - whole.found.shape))
+
+
+class _Best:
+    """The cheapest frame so far."""
+
+    def __init__(self) -> None:
+        self.least = np.inf
+        self.found: Reference | None = None
+
+    def offer(self, costs: npt.NDArray[np.float32], chunk: MotionMesh, first: int) -> None:
+        k = int(np.argmin(costs))
+        if costs[k] < self.least:
+            self.least, self.found = float(costs[k]), reference_at(chunk, k, first + k)
 
 
 def _lip_form(shape: Floats) -> Floats:
     """(..., 478, 3) -> (..., 2): width of the mouth, and how high its corners stand, over the face's own measures."""
     width = np.linalg.norm(shape[..., 61, :] - shape[..., 291, :], axis=-1)
     corners = (shape[..., 61, 1] + shape[..., 291, 1]) / 2 - (shape[..., 0, 1] + shape[..., 17, 1]) / 2
-    return np.stack([width * 0.5, corners], -1)
+    return np.asarray(np.stack([width * 0.5, corners], -1), np.float32)
 
 
 def reference_at(chunk: MotionMesh, k: int, frame: int) -> Reference:
@@ -124,7 +146,7 @@ def regions() -> Region:
 
     def near(indices: Iterable[int], reach: float) -> Floats:
         away = np.linalg.norm(points[:, None] - points[list(indices)][None], axis=-1).min(1)
-        return np.exp(-((away / reach) ** 2)).astype(np.float32)
+        return floats(np.exp(-((away / reach) ** 2)))
 
     lids = [i for eye in EYES.values() for i in (*eye.upper, *eye.lower, *eye.iris)]
     brow = [i for eye in EYES.values() for i in eye.brow]
@@ -153,12 +175,13 @@ class Amounts:
         )
 
 
-def soft_limit(value: npt.ArrayLike, limit: float) -> npt.NDArray[np.float64]:
+def soft_limit(value: npt.ArrayLike, limit: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """The value up to 60 % of the limit, then bending over so that it never gets there. Odd, smooth, monotone."""
-    value = np.asarray(value, np.float64)
+    value, limit = np.asarray(value, np.float64), np.asarray(limit, np.float64)
     knee = 0.6 * limit
     over = np.maximum(np.abs(value) - knee, 0)
-    return np.sign(value) * (np.minimum(np.abs(value), knee) + (limit - knee) * np.tanh(over / (limit - knee)))
+    bent = np.minimum(np.abs(value), knee) + (limit - knee) * np.tanh(over / (limit - knee))
+    return np.asarray(np.sign(value) * bent, np.float64)
 
 
 @dataclass(frozen=True)
@@ -183,15 +206,20 @@ def transfer(portrait: Shape, reference: Reference, motion: MotionMesh, amounts:
     _keep_lips_apart(shape, portrait.shape)
 
     asked = (motion.pose.angles - reference.angles) * amounts.pose / np.array([1, READS_PITCH, 1], np.float32)
-    given = np.stack([soft_limit(asked[:, i], limit) for i, limit in enumerate((YAW, PITCH, ROLL))], -1)
-    limited = int((np.abs(asked - given) > 6).any(-1).sum())
     own = portrait.pose
+    outward = np.sign(asked[:, 0]) == np.sign(own.angles[0, 0])
+    turned = abs(float(own.angles[0, 0]))
+    room = np.where(outward, min(YAW, max(PROFILE - turned, 4.0)), YAW * (1 - 0.5 * min(turned / PROFILE, 1.0)))
+    given = np.stack([soft_limit(asked[:, 0], room), soft_limit(asked[:, 1], PITCH), soft_limit(asked[:, 2], ROLL)], -1)
+    limited = int((np.abs(asked - given) > 6).any(-1).sum())
     rotation = rotation_of(own.angles + given)
     moved = (motion.pose.pivot - reference.pivot) / motion.pose.scale[:, None] * amounts.pose
     grown = np.log(np.maximum(motion.pose.scale / reference.scale, 1e-3)) * amounts.pose
     scale = own.scale * np.exp(soft_limit(grown, GROW)).astype(np.float32)
     pivot = own.pivot + np.stack([soft_limit(moved[:, i], SHIFT) for i in range(3)], -1) * own.scale * [1, 1, 0]
-    points = np.asarray((shape - PIVOT) @ rotation.transpose(0, 2, 1) * scale[:, None, None] + pivot[:, None], np.float32)
+    points = np.asarray(
+        (shape - PIVOT) @ rotation.transpose(0, 2, 1) * scale[:, None, None] + pivot[:, None], np.float32
+    )
     return Targets(points, rotation, scale, pivot.astype(np.float32), shape, limited)
 
 
@@ -261,7 +289,7 @@ def _lids(shape: Floats, own: Floats, reference: Floats, driven: Floats, eye: Ey
     opened = (now - SHUT) / max(theirs - SHUT, 0.08)
     wide = np.where(opened > 1, (now - theirs) / max(rest, 1e-3), 0) * 0.9
     factor = 1 - np.clip((1 - opened) / READS_LIDS, 0, 1) + wide
-    factor = 1 + amount * (np.minimum(np.maximum(factor, 0), 1 + soft_limit(np.maximum(factor - 1, 0), 0.55)) - 1)
+    factor = 1 + amount * (np.minimum(np.maximum(factor, 0), 1 + soft_limit(np.maximum(factor - 1, 0), 0.4)) - 1)
     gap = (own[lower] - own[upper]) * factor[:, None, None]
     # A shutting eye shuts from above: the lower lid keeps what the driver's does (it rises a little in a squint).
     shape[:, upper] = shape[:, lower] - gap
@@ -269,7 +297,7 @@ def _lids(shape: Floats, own: Floats, reference: Floats, driven: Floats, eye: Ey
     looked = (_gaze(driven, eye) - _gaze(reference, eye)) / READS_GAZE
     width = float(np.linalg.norm(own[eye.outer] - own[eye.inner]))
     moved = looked * width * amount
-    moved[:, 0] = soft_limit(moved[:, 0], 0.36 * width)
+    moved[:, 0] = soft_limit(moved[:, 0], 0.27 * width)
     moved[:, 1] = soft_limit(moved[:, 1], 0.2 * width)
     settled = (shape[:, corners] - own[corners]).mean(1)
     shape[:, list(eye.iris)] = own[list(eye.iris)] + (settled + moved)[:, None]

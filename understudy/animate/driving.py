@@ -1,0 +1,111 @@
+"""What drives: a film, a picture, or motion that was kept; all become a stream of `MotionMesh` chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from understudy.ahead import ahead
+from understudy.clip import AnyPath, Clip, Timed, Warn, read
+from understudy.clip.media import existing
+from understudy.motion.mesh import MotionMesh
+
+DECODED: Final = 4  # frames that wait between the decoder and the face
+SHOWN: Final = 4  # moments that a warning names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driving:
+    """A performance that can be watched as often as one likes."""
+
+    path: Path
+    fps: Fraction
+    frames: int | None  # what the file promises
+    still: bool  # one picture
+    sounds: bool
+    kept: bool  # motion from a file, nothing has to be watched
+    chunks: Callable[[], Iterator[MotionMesh]] = field(repr=False)
+
+
+def open_driving(path: AnyPath, *, face: int | None, warn: Warn) -> Driving:
+    """By what the file is: a motion file, Live Link Face CSV, a picture, or else a film.
+
+    Errors: those of reading each, before anything is watched."""
+    path = existing(path)
+    ending = path.suffix.lower()
+    if ending in (".safetensors", ".csv"):
+        return _kept(path, ending)
+    clip = read(path, warn=warn)
+    return Driving(
+        path=path,
+        fps=clip.fps,
+        frames=clip.frames,
+        still=clip.still,
+        sounds=clip.has_sound,
+        kept=False,
+        chunks=lambda: watched(clip, face, warn),
+    )
+
+
+def watched(clip: Clip, face: int | None, warn: Warn) -> Iterator[MotionMesh]:
+    """The motion in a clip, decoded by one thread while another looks for the face."""
+    from understudy.motion.read import read_mesh
+
+    def decoded() -> Iterator[Timed]:
+        return ahead(clip.timed(), DECODED)
+
+    return read_mesh(replace(clip, opened=decoded), which=face, warn=warn)
+
+
+def _kept(path: Path, ending: str) -> Driving:
+    raise NotImplementedError
+
+
+@dataclass
+class Met:
+    """What was met in a motion, counted as it goes by."""
+
+    frames: int = 0
+    unseen: int = 0
+    gaps: list[tuple[float, float]] = field(default_factory=list)  # seconds, first and last frame without a face
+    cuts: list[float] = field(default_factory=list)  # seconds
+
+    def along(self, motion: Iterable[MotionMesh]) -> Iterator[MotionMesh]:
+        """The same chunks."""
+        shot, gone = None, False
+        for chunk in motion:
+            for when, seen, now in zip(chunk.times.tolist(), chunk.seen.tolist(), chunk.shots.tolist(), strict=True):
+                if shot is not None and now != shot:
+                    self.cuts.append(when)
+                if not seen:
+                    start = self.gaps.pop()[0] if gone else when
+                    self.gaps.append((start, when))
+                shot, gone = now, not seen
+                self.unseen += not seen
+                self.frames += 1
+            yield chunk
+
+    def warnings(self, name: str) -> list[str]:
+        """Sentences about it, for the person."""
+        said = []
+        if self.gaps:
+            spans = [f"{first:.1f}" if first == last else f"{first:.1f} to {last:.1f}" for first, last in self.gaps]
+            said.append(
+                f"{name} shows no face in {self.unseen} of {self.frames} frames (at {_few(spans)} s); "
+                "there the last expression is held"
+            )
+        if self.cuts:
+            cuts = "cut once" if len(self.cuts) == 1 else f"cut {len(self.cuts)} times"
+            said.append(
+                f"{name} is {cuts} (at {_few([f'{when:.1f}' for when in self.cuts])} s); "
+                "every shot is judged against the same frame, so the head may jump there"
+            )
+        return said
+
+
+def _few(words: list[str]) -> str:
+    more = len(words) - SHOWN
+    return ", ".join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")
