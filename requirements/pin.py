@@ -7,10 +7,10 @@ pair of Python and system is resolved by itself, with all extras together, and t
 holds everywhere is one plain line, one that does not gets a marker. Versions already in the file are kept where they
 still fit, so that the difference shows only what pyproject.toml now demands. Delete the file first to move everything.
 
-`run.txt`, `test.txt` and `all.txt` are whole lists for `pip install --no-deps`: all that the core, the tests, or the core
-with all extras need while running, resolved as if MediaPipe declared what it really needs (`REALLY`). They differ from
-the constraints in nothing else. torch is left to `torch.txt`, which installs it with whatever its build for that machine
-asks for.
+`run.txt`, `test.txt` and `all.txt` are whole lists for `pip install --no-deps`: all that the core, the tests, or the
+core with all extras need while running, resolved as if MediaPipe declared what it really needs (`REALLY`). They differ
+from the constraints in nothing else. torch is left to `torch.txt`, which installs it with whatever its build for that
+machine asks for.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ SYSTEMS = {"linux": "x86_64-manylinux_2_28", "darwin": "aarch64-apple-darwin", "
 PLACES = [(python, system) for system in SYSTEMS for python in PYTHONS]
 FIXED = "torch==2.13.0\n"  # the release that everything here was measured with
 HEADLESS = "opencv-python-headless>=4.11,<5\n"  # in the place of the opencv-contrib-python that MediaPipe declares
-# MediaPipe 0.10.21 declares numpy<2, protobuf<5 and five more packages. It runs with these (with protobuf 5.29 and 7.36 it
-# does not), and never imports the others.
+# MediaPipe 0.10.21 declares numpy<2, protobuf<5 and five more packages. It runs with these (with protobuf 5.29 and 7.36
+# it does not), and never imports the others.
 REALLY = "numpy>=2\nprotobuf>=6.33,<7\n" + "".join(
     f"{name}; sys_platform == 'never'\n"
     for name in ("jax", "jaxlib", "sentencepiece", "sounddevice", "opencv-contrib-python")
@@ -43,7 +43,7 @@ HEAD = """\
 #     pip install -c constraints.txt .          or ".[all]", or any other extra
 """
 LIST_HEAD = """\
-# Made by requirements/pin.py, not by hand: all that is needed and no more, for any Python and system, to be installed with
+# Made by requirements/pin.py, not by hand: all that is needed and no more, on any Python and system. To be installed by
 #     pip install --no-deps -r requirements/{}
 """
 

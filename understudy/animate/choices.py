@@ -32,14 +32,18 @@ class Choices:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.strength) and 0 <= self.strength <= MOST):
-            raise BadOption(f"--strength {self.strength} is out of range", remedy=f"0 to {MOST:g}; 1 is as the driver does")
+            raise BadOption(
+                f"--strength {self.strength} is out of range", remedy=f"0 to {MOST:g}; 1 is as the driver does"
+            )
         wrong = [part for part in self.only or () if part not in PARTS]
         if wrong or self.only == ():
             raise BadOption(
                 "--only names no part of a face", ", ".join(wrong) or "nothing", f"some of {','.join(PARTS)}"
             )
         if self.reference_frame != "auto" and self.reference_frame < 0:
-            raise BadOption(f"--reference-frame {self.reference_frame} is before the first frame", remedy="auto, or 0 on")
+            raise BadOption(
+                f"--reference-frame {self.reference_frame} is before the first frame", remedy="auto, or 0 on"
+            )
         if self.reference_frame != "auto" and self.relative is False:
             raise BadOption(
                 "--absolute and --reference-frame contradict each other",
@@ -47,7 +51,9 @@ class Choices:
                 "one of them",
             )
         if self.max_size < 64:
-            raise BadOption(f"--max-size {self.max_size} is too small to see a face", remedy="1920 is usual, 64 the least")
+            raise BadOption(
+                f"--max-size {self.max_size} is too small to see a face", remedy="1920 is usual, 64 the least"
+            )
         if self.face is not None and self.face < 0:
             raise BadOption(f"--face {self.face} is no number of a face", remedy="0, the largest, or more")
         if self.mouth not in (None, "own", "driver"):
@@ -76,7 +82,9 @@ def choose(model: str, *, device: str, steps: int | None, driver: str | None) ->
         chosen, why = named(model), "draws it, as asked"
     if chosen is not WARP:
         raise BadOption(
-            f"{chosen.name} cannot draw here" if not chosen.here else f"this version cannot draw with {chosen.name} yet",
+            f"{chosen.name} cannot draw here"
+            if not chosen.here
+            else f"this version cannot draw with {chosen.name} yet",
             f"it needs {chosen.needs}",
             "--model warp, which needs nothing; `understudy models` lists all",
         )

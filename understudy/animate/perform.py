@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from understudy.ahead import ahead
 from understudy.animate import record
 from understudy.animate.choices import Choices, choose
-from understudy.animate.driving import Driving, Met, open_driving
+from understudy.animate.driving import open_driving
 from understudy.animate.pace import Pace, Tell, nobody
-from understudy.animate.watching import Spooled, watch
-from understudy.clip import AnyPath, Film, Picture, write_picture
-from understudy.clip.coding import ENDINGS
-from understudy.clip.landing import beside, refuse_existing
+from understudy.clip import AnyPath
+from understudy.clip.landing import refuse_existing
 from understudy.clip.media import existing, once
-from understudy.errors import BadOption, NoFace
 from understudy.face.portrait import Portrait
-from understudy.generator.warp import Reference, Warp
+from understudy.generator.warp import Warp
 
 DRAWN: Final = 4  # frames that wait between drawing and encoding
 STILLS: Final = (".png", ".jpg", ".jpeg", ".webp")

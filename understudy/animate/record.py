@@ -53,7 +53,9 @@ def fingerprint(**parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def words(model: str, seed: int, portrait: Path, driving: Path, command: str, hashes: Mapping[str, str]) -> dict[str, str]:
+def words(
+    model: str, seed: int, portrait: Path, driving: Path, command: str, hashes: Mapping[str, str]
+) -> dict[str, str]:
     """The metadata of a result: that it is made, by what, and from what."""
     return {
         "title": f"{portrait.stem} as {driving.stem}",
@@ -88,7 +90,11 @@ def _windows_peak() -> float:
     from ctypes import wintypes
 
     class Counters(ctypes.Structure):
-        _fields_ = (("cb", wintypes.DWORD), ("faults", wintypes.DWORD), *((name, ctypes.c_size_t) for name in "abcdefgh"))
+        _fields_ = (
+            ("cb", wintypes.DWORD),
+            ("faults", wintypes.DWORD),
+            *((name, ctypes.c_size_t) for name in "abcdefgh"),
+        )
 
     counters = Counters(cb=ctypes.sizeof(Counters))
     library = ctypes.WinDLL("psapi")  # type: ignore[attr-defined, unused-ignore]
@@ -103,7 +109,9 @@ def machine() -> str:
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        names = [line.partition(":")[2].strip() for line in info.read_text("utf-8").splitlines() if "model name" in line]
+        names = [
+            line.partition(":")[2].strip() for line in info.read_text("utf-8").splitlines() if "model name" in line
+        ]
         name = names[0] if names else name
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from understudy.cast.feature import Paint, colour3
+from understudy.cast.paint import Paint, colour3
 from understudy.cast.hair import covers_ears
 from understudy.cast.soft import CLOUDS, GRAIN, cover, hill, mix, noise, step
 from understudy.cast.view import Rays
@@ -20,11 +20,11 @@ class Layer:
 
     paint: Paint
     share: Tensor  # (b, h, w)
-    depth: Tensor  # (b, h, w) towards the camera, or minus the distance along the ray
+    far: Tensor  # (b, h, w) ears: distance along the ray; body: height towards the camera
 
 
-def ear(who: Who, r: Rays, side: int, pixel: Tensor) -> tuple[Layer, Tensor]:
-    """One ear: a thin ellipsoid whose back stands off the head. Also its normals' frame is the head's."""
+def ear(who: Who, r: Rays, side: int, pixel: Tensor) -> Layer:
+    """One ear, in head space: a thin ellipsoid whose back stands off the head."""
     flare = 0.30 + 0.35 * who.ear_out
     size = who.ear_size
     # from CENTRE: beside the head, between brow and nose
@@ -51,7 +51,7 @@ def ear(who: Who, r: Rays, side: int, pixel: Tensor) -> tuple[Layer, Tensor]:
     share = cover((closest.clamp_min(1e-4).sqrt() - 1) * 0.16 * size, pixel)
     share = share * (1 - covers_ears(who))
     paint = _ear_paint(who, side, px, py, pz, c, s)
-    return Layer(paint, share, -far), under
+    return Layer(paint, share, far)
 
 
 def _ear_paint(who: Who, side: int, out: Tensor, up: Tensor, back: Tensor, c: Tensor, s: Tensor) -> Paint:
@@ -71,7 +71,7 @@ def _ear_paint(who: Who, side: int, out: Tensor, up: Tensor, back: Tensor, c: Te
     n = torch.stack([x, tilt_up, z], 1)
     n = n * torch.rsqrt((n * n).sum(1, keepdim=True) + 1e-6)
     ones = torch.ones_like(up)
-    return Paint(colour, n, (0.14 + 0.1 * ridge) * ones, 0.15 * ones, ones, shade)
+    return Paint(colour, n, (0.14 + 0.1 * ridge) * ones, 0.15 * ones, ones, shade, 0 * ones, 0 * ones)
 
 
 NECK_TOP = -1.20
@@ -107,7 +107,7 @@ def _neck_paint(who: Who, x: Tensor, y: Tensor, n: Tensor) -> Paint:
     shade = 1 - 0.10 * hill(side - 0.02 - 0.3 * (y + 1.62), 0.04) * step(-1.65, -1.5, y) - 0.25 * pit + 0.08 * cord + 0.10 * bone
     fine = noise(CLOUDS, x * 0.3 + who.shift[:, 0], y * 0.3)
     colour = who.skin * (0.97 + 0.03 * fine)[:, None]
-    return Paint(colour, n, 0.08 * ones, 0.1 * ones, ones, shade)
+    return Paint(colour, n, 0.08 * ones, 0.1 * ones, ones, shade, 0 * ones, 0 * ones)
 
 
 def _dressed(who: Who, paint: Paint, x: Tensor, y: Tensor, pixel: Tensor, neck: Tensor) -> Paint:
@@ -144,7 +144,7 @@ def _dressed(who: Who, paint: Paint, x: Tensor, y: Tensor, pixel: Tensor, neck: 
     skin_shadow = 1 - 0.40 * step(0.10, 0.0, -below) * (below < 0)
     paint = paint.shaded(skin_shadow)
     coated = paint.over(colour, over, gloss=0.04, glow=0.05)
-    return Paint(coated.colour, n, coated.gloss, coated.sharp, coated.glow, paint.shade * (1 - over) + shade * over * ones)
+    return replace(coated, normal=n, shade=mix(paint.shade, shade * ones, over))
 
 
 def _collar(who: Who, colour: Tensor, shade: Tensor, x: Tensor, y: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor]:

@@ -192,14 +192,14 @@ def texture(who: Who, d: Directions, point: Directions, normal: Tensor, pixel: T
     return mix(fine * seen, curl, curly), mix(broad, noise(GRAIN, x * 0.3, y * 0.3 + z * 0.2), curly)
 
 
-def colour(who: Who, fine: Tensor, broad: Tensor, along_light: Tensor) -> Tensor:
+def colour(who: Who, fine: Tensor, broad: Tensor) -> Tensor:
     """Albedo of hair (b, 3, h, w): roots darker, streaks, grey hairs."""
     base = who.hair
     grey = torch.tensor([0.48, 0.46, 0.45], device=base.device)[None, :, None, None]
     greyed = who.hair_grey * step(-1.2, 0.9, fine + 1.4 * (who.hair_grey - 0.5))
     base = mix(base, grey, greyed)
     tone = (1 + 0.20 * fine + 0.13 * broad).clamp(0.5, 1.6)
-    return base * tone[:, None] * (0.85 + 0.3 * along_light[:, None])
+    return base * tone[:, None]
 
 
 def beard(who: Who, face_x: Tensor, face_y: Tensor, d: Directions, mouth: object) -> tuple[Tensor, Tensor]:

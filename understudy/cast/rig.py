@@ -34,6 +34,10 @@ class Eye:
     yaw: Tensor  # radians, + to the right of the picture
     pitch: Tensor  # radians, + up
 
+    def gaze(self) -> tuple[Tensor, Tensor]:
+        """Yaw and pitch of the iris. Eyes that look ahead look at somebody near: they converge a little."""
+        return self.yaw - 0.03 * self.side, self.pitch
+
     def local(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Along the opening (-1 inner corner, +1 outer) and above its axis, from face coordinates."""
         along, above = turn((x - self.x) * self.side, y - self.y, self.tilt)
@@ -229,12 +233,12 @@ def _brow(who: Who, curve: _curves, side: int) -> Brow:
     squeeze = 0.05 * down
     return Brow(
         side=side,
-        inner=(0.105 - 0.7 * squeeze, y - 0.012 - 0.085 * down + 0.105 * inner_up + 0.015 * outer_up),
+        inner=(0.118 - 0.7 * squeeze, y - 0.012 - 0.085 * down + 0.105 * inner_up + 0.015 * outer_up),
         middle=(
             who.eye_apart + 0.06 - 0.5 * squeeze,
             y + who.brow_arch + 0.4 * who.brow_slope - 0.06 * down + 0.045 * inner_up + 0.09 * outer_up,
         ),
-        outer=(who.eye_apart + 0.20 - 0.2 * squeeze, y - 0.02 + who.brow_slope - 0.025 * down + 0.095 * outer_up),
+        outer=(who.eye_apart + 0.225 - 0.2 * squeeze, y - 0.02 + who.brow_slope - 0.025 * down + 0.095 * outer_up),
         thick=who.brow_thick * (1 + 0.1 * down),
         frown=down,
         raised=(inner_up + outer_up).clamp(0, 1),

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from understudy.cast.feature import Paint
+from understudy.cast.paint import Paint
 from understudy.cast.shape import Solid
 from understudy.cast.soft import step
 from understudy.cast.view import View, look_up

@@ -7,6 +7,7 @@ ray costs one look-up a step, whatever the face has on it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,9 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from understudy.cast.rig import Face
-from understudy.cast.soft import bump, hill, smax, smin, step
+from understudy.cast.soft import bump, hill, smax, step
 from understudy.cast.who import Who
 
+HeadCover = Callable[[tuple[Tensor, Tensor, Tensor], Tensor], tuple[Tensor, Tensor]]
 CENTRE = (0.0, -0.10, -0.05)  # in head coordinates: between the ears
 FRAME = (0.80, 1.22, 0.97)  # the ellipsoid through which directions and face coordinates are the same thing
 FINER = 0.36  # how much denser the map is in front than behind
@@ -31,6 +33,7 @@ def chart(x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     return u * k, v * k
 
 
+@torch.compiler.assume_constant_result
 @cache
 def directions(side: int, device: torch.device) -> Tensor:
     """Unit directions (3, side, side) at the map's texels; beyond the disc, the direction straight back."""
@@ -77,7 +80,7 @@ class Solid:
     """The map of one batch of heads."""
 
     radius: Tensor  # (b, 1, n, n) outermost surface, skin or hair
-    more: Tensor  # (b, 6, n, n): how far hair stands over skin, normal x y z, hollowness, hat over all
+    more: Tensor  # (b, 7, n, n): how far hair stands over skin, normal x y z, hollowness, hat over skin, radius of the skin
 
 
 def base(who: Who, face: Face, d: tuple[Tensor, Tensor, Tensor]) -> Tensor:
@@ -186,14 +189,14 @@ def _cheeks(face: Face, x: Tensor, y: Tensor) -> Tensor:
         sx = x * side
         smile, squint, sneer = face.smile[i], face.squint[i], face.sneer[i]
         h = h + (0.040 * smile + 0.030 * squint) * bump(sx - 0.37, y + 0.27, 0.11, 0.085)
-        h = h - 0.016 * (smile + 0.5 * sneer) * hill(_fold(face, i, sx, y), 0.03) * step(corner[1] - 0.10, corner[1] + 0.06, y) * step(-0.30, -0.42, y)
+        h = h - 0.016 * (smile + 0.5 * sneer) * hill(cheek_fold(face, i, sx, y), 0.03) * step(corner[1] - 0.10, corner[1] + 0.06, y) * step(-0.30, -0.42, y)
         h = h + 0.11 * face.puff * bump(sx - 0.43, y + 0.60, 0.15, 0.16)
         cx = corner[0] * side
         h = h - 0.035 * (face.dimple[i] + 0.35 * smile) * bump(sx - cx - 0.055, y - corner[1], 0.028, 0.045)
     return h
 
 
-def _fold(face: Face, i: int, sx: Tensor, y: Tensor) -> Tensor:
+def cheek_fold(face: Face, i: int, sx: Tensor, y: Tensor) -> Tensor:
     """Signed distance across the line from the nose's wing past the corner of the mouth."""
     m = face.mouth
     corner = m.left if i == 0 else m.right
@@ -232,7 +235,7 @@ def bake(who: Who, face: Face, side: int, cover_head: HeadCover) -> Solid:
     radius = torch.maximum(skin + hair.clamp_min(0), skin + hat.clamp_min(0))
     normal = _normals(flat, radius)
     hollow = _hollow(radius)
-    more = torch.stack([hair, *normal, hollow, hat], 1)
+    more = torch.stack([hair, *normal, hollow, hat, skin], 1)
     return Solid(radius[:, None], more)
 
 
@@ -258,10 +261,3 @@ def _hollow(radius: Tensor) -> Tensor:
             blurred = F.avg_pool2d(F.pad(blurred, (k // 2,) * 4, mode="replicate"), k, 1)
         out = out + weight * (blurred - level)[:, 0]
     return out
-
-
-from collections.abc import Callable  # noqa: E402
-
-HeadCover = Callable[[tuple[Tensor, Tensor, Tensor], Tensor], tuple[Tensor, Tensor]]
-
-__all__ = ["Solid", "bake", "chart", "eyeball", "face_direction", "face_point", "smin"]

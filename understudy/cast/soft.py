@@ -96,6 +96,7 @@ def filtered_spots(dots: Tensor) -> Tensor:
     return out.clamp(0, 1)
 
 
+@torch.compiler.assume_constant_result
 @cache
 def _padded(kind: int, device: torch.device) -> Tensor:
     table = _noise_tables()[kind]

@@ -24,6 +24,13 @@ class Plate:
     depth: Tensor  # (b, h, w) head units
 
 
+def developed(colour: Tensor) -> Tensor:
+    """Linear light to sRGB in [0, 1], highlights rolled off."""
+    c = colour.clamp_min(0) * 1.02
+    c = (c * (1 + c / 6.0) / (1 + 0.42 * c)).clamp(0, 1)
+    return torch.where(c <= 0.0031308, c * 12.92, 1.055 * c.clamp_min(1e-6) ** (1 / 2.4) - 0.055)
+
+
 def grey(image: Tensor) -> Tensor:
     """Luma (b, h, w)."""
     return image[:, 0] * 0.30 + image[:, 1] * 0.59 + image[:, 2] * 0.11

@@ -95,6 +95,15 @@ def project(v: View, points: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack([v.width / 2 + x * half, half - y * half], -1), world[..., 2]
 
 
+def on_plane(v: View, point: Tensor) -> tuple[Tensor, Tensor]:
+    """Head-space points (b, 1, 3) to the plane of `pixels` (b, 2, 1, 1), and their depths (b, 1, 1)."""
+    pixel, depth = project(v, point)
+    half = v.height / 2
+    x = (pixel[:, 0, 0] - v.width / 2) / half * v.zoom
+    y = (half - pixel[:, 0, 1]) / half * v.zoom + LOW
+    return torch.stack([x, y], 1)[:, :, None, None], depth[:, :, None]
+
+
 def look_up(table: Tensor, d: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     """The map's values (b, c, h, w) in unit directions (b, h, w)."""
     grid = torch.stack(chart(*d), -1)
@@ -111,16 +120,38 @@ class Hit:
     miss: Tensor  # (b, h, w) gap between ray and head, 0 where they meet
 
 
-def march(solid: Solid, r: Rays, steps: int, near: Tensor | None = None) -> Hit:
-    """First meeting of rays and head. `near` is where to begin, else the ball around the head."""
-    start = -(r.start[:, :, None, None] * r.way).sum(1)
-    aside = ((r.start * r.start).sum(1)[:, None, None] - start * start).clamp_min(0)
+def meet(solid: Solid, r: Rays) -> Hit:
+    """Where rays first meet the head: a search at half the size, then at full size from just before what it found."""
+    sparse = Rays(r.start, r.way[:, :, ::2, ::2])
+    _, _, outside, _ = _search(solid, sparse, _entry(solid, sparse), 14)
+    before = -F.max_pool2d(-outside[:, None], 3, 1, 1)
+    h, w = r.way.shape[-2:]
+    near = before.repeat_interleave(2, 2).repeat_interleave(2, 3)[:, 0, :h, :w] - 0.004
+    best, gap, _, inside = _search(solid, r, near, 7)
+    met = inside < FAR
+    far = torch.where(met, inside, best)
+    x, y, z = r.at(far)
+    scale = torch.rsqrt(x * x + y * y + z * z)
+    return Hit(far, (x, y, z), (x * scale, y * scale, z * scale), torch.where(met, 0, gap.clamp_min(0)))
+
+
+FAR = 1e2
+
+
+def _entry(solid: Solid, r: Rays) -> Tensor:
+    """Where rays enter the ball around the head, or pass nearest to its middle."""
+    middle = -(r.start[:, :, None, None] * r.way).sum(1)
+    aside = ((r.start * r.start).sum(1)[:, None, None] - middle * middle).clamp_min(0)
     ball = solid.radius.amax((1, 2, 3))[:, None, None] ** 2
-    far = start - (ball - aside).clamp_min(0).sqrt() if near is None else near
-    limit = start + 1.9
+    return middle - (ball - aside).clamp_min(0).sqrt()
+
+
+def _search(solid: Solid, r: Rays, far: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """March until inside, then narrow down: (nearest far, its gap, last far outside, first far inside or FAR)."""
+    limit = -(r.start[:, :, None, None] * r.way).sum(1) + 1.9
     best_far, best_gap = far, torch.full_like(far, 1e3)
     outside, outside_gap = far, torch.full_like(far, 1e3)
-    inside, inside_gap = torch.full_like(far, 1e3), torch.full_like(far, -1.0)
+    inside, inside_gap = torch.full_like(far, FAR), torch.full_like(far, -1.0)
     for _ in range(steps):
         x, y, z = r.at(far)
         scale = torch.rsqrt(x * x + y * y + z * z)
@@ -134,9 +165,5 @@ def march(solid: Solid, r: Rays, steps: int, near: Tensor | None = None) -> Hit:
         inside, inside_gap = torch.where(out, inside, far), torch.where(out, inside_gap, gap)
         share = (outside_gap / (outside_gap - inside_gap)).clamp(0.12, 0.88)
         between = outside + (inside - outside) * share
-        far = torch.where(inside < 1e2, between, torch.minimum(far + (gap * pace).clamp_min(0.028), limit))
-    met = inside < 1e2
-    best_far = torch.where(met, inside, best_far)
-    x, y, z = r.at(best_far)
-    scale = torch.rsqrt(x * x + y * y + z * z)
-    return Hit(best_far, (x, y, z), (x * scale, y * scale, z * scale), torch.where(met, 0, best_gap.clamp_min(0)))
+        far = torch.where(inside < FAR, between, torch.minimum(far + (gap * pace).clamp_min(0.028), limit))
+    return best_far, best_gap, outside, inside

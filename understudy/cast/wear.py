@@ -9,7 +9,7 @@ from understudy.cast.rig import Face
 from understudy.cast.shade import Light
 from understudy.cast.shape import CENTRE, EYE_RADIUS, eyeball
 from understudy.cast.soft import cover, hill, mix, step
-from understudy.cast.view import DISTANCE, LOW, Hit, Rays, View, project
+from understudy.cast.view import DISTANCE, Hit, Rays, View, on_plane
 from understudy.cast.who import Who
 
 LENS_WIDE, LENS_HIGH = 0.205, 0.165
@@ -68,8 +68,8 @@ def _arms(who: Who, face: Face, v: View, hit: Hit, flat: tuple[Tensor, Tensor]) 
     for side in (1.0, -1.0):
         front = torch.stack([side * reach, who.eye_height + 0.035, middle - bend * reach * reach + CENTRE[2]], -1)
         back = torch.stack([side * (0.735 * who.head_width), who.eye_height + 0.05, 0 * reach - 0.10], -1)
-        a, za = _on_plane(v, front[:, 0])
-        b, zb = _on_plane(v, back[:, 0])
+        a, za = on_plane(v, front[:, 0])
+        b, zb = on_plane(v, back[:, 0])
         px, py = flat[0] - a[:, 0], flat[1] - a[:, 1]
         dx, dy = b[:, 0] - a[:, 0], b[:, 1] - a[:, 1]
         share = ((px * dx + py * dy) / (dx * dx + dy * dy + 1e-6)).clamp(0, 1)
@@ -78,15 +78,6 @@ def _arms(who: Who, face: Face, v: View, hit: Hit, flat: tuple[Tensor, Tensor]) 
         seen = step(-0.07, 0.03, hit.far - bar_far + 1e3 * (hit.miss > 0)) * step(1.0, 0.93, share)
         total = torch.maximum(total, cover(gap, v.pixel) * seen)
     return total
-
-
-def _on_plane(v: View, point: Tensor) -> tuple[Tensor, Tensor]:
-    """Head-space point (b, 1, 3) to the plane of `pixels` (b, 2, 1, 1), and its depth (b, 1, 1)."""
-    pixel, depth = project(v, point)
-    half = v.height / 2
-    x = (pixel[:, 0, 0] - v.width / 2) / half * v.zoom
-    y = (half - pixel[:, 0, 1]) / half * v.zoom + LOW
-    return torch.stack([x, y], 1)[:, :, None, None], depth[:, :, None]
 
 
 def shadow(who: Who, x: Tensor, y: Tensor) -> Tensor:
@@ -99,7 +90,7 @@ def earrings(who: Who, v: View, hit: Hit, flat: tuple[Tensor, Tensor], colour: T
     """A bead on each ear lobe."""
     for side in (1.0, -1.0):
         lobe = torch.stack([side * (0.72 * who.head_width + 0.02), -0.335 + 0 * who.head_width, -0.06 + 0 * who.head_width], -1)
-        at, z = _on_plane(v, lobe[:, 0])
+        at, z = on_plane(v, lobe[:, 0])
         x, y = (flat[0] - at[:, 0]) / 0.045, (flat[1] - at[:, 1]) / 0.045
         d = (x * x + y * y + 1e-8).sqrt() - 1
         seen = step(-0.05, 0.02, hit.far - (DISTANCE - z) + 1e3 * (hit.miss > 0)) * who.earrings

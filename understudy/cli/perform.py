@@ -23,7 +23,9 @@ def animate(
     model: Model = "auto",
     seed: Seed = 0,
     steps: Annotated[int | None, typer.Option("--steps", help="Denoising steps, for diffusion models.")] = None,
-    crop: Annotated[bool, typer.Option("--crop/--paste", help="The face's square alone, or the whole picture.")] = False,
+    crop: Annotated[
+        bool, typer.Option("--crop/--paste", help="The face's square alone, or the whole picture.")
+    ] = False,
     relative: Annotated[
         bool,
         typer.Option("--relative/--absolute", help="Move as the driver moves from its best-matching frame, or to it."),
@@ -34,7 +36,9 @@ def animate(
     ] = None,
     mouth: Annotated[
         Inside | None,
-        typer.Option("--mouth", help="Inside of an opening mouth: own is painted, driver borrowed.", show_default=False),
+        typer.Option(
+            "--mouth", help="Inside of an opening mouth: own is painted, driver borrowed.", show_default=False
+        ),
     ] = None,
     driver: Annotated[Driver | None, typer.Option("--driver", help="For X-Portrait 2 models.")] = None,
     reference_frame: Annotated[
@@ -95,5 +99,7 @@ def frame_number(word: str) -> int | None:
     if word == "auto":
         return None
     if not word.isdecimal():
-        raise BadOption("--reference-frame is neither auto nor a frame number", repr(word), "auto, or a number from 0 on")
+        raise BadOption(
+            "--reference-frame is neither auto nor a frame number", repr(word), "auto, or a number from 0 on"
+        )
     return int(word)

@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 Bytes = npt.NDArray[np.uint8]
 GAP: Final = 10  # pixels between pictures
-PAPER: Final, INK: Final = (250, 249, 246), (40, 40, 44)
+PAPER: Final = (250, 249, 246)
+INK: Final = (40, 40, 44)
 
 
 @dataclass(frozen=True)

@@ -271,7 +271,8 @@ def _jaw_share() -> Vector:
     for row in UPPER_LIP:
         _put(moves, one, {row[1]: 0.24, row[-2]: 0.24, row[2]: 0.1, row[-3]: 0.1, row[3]: 0.03, row[-4]: 0.03})
         _put(moves, one, dict.fromkeys(row[4:-4], 0.0))
-    return spread(moves, 0.3, hold=(_NOSE_BASE, *_EARS))[:, [0]]
+    share: Vector = spread(moves, 0.3, hold=(_NOSE_BASE, *_EARS)).max(axis=1, keepdims=True)
+    return share
 
 
 def _jaw_open(shape: Vector) -> Vector:
@@ -289,7 +290,7 @@ def _jaw_open(shape: Vector) -> Vector:
     turned *= 0.9 * drop / max(turned[14, 1], 1e-3)
     # the joint glides down and forwards, so that the chin recedes far less than by turning alone
     turned = (turned - turned[14] * (0.0, 0.0, 1.0)) * (1.0, 1.0, 0.4) + drop * np.array([0.0, 0.1, 0.12])
-    moved = _jaw_share() * turned
+    moved: Vector = _jaw_share() * turned
     across, _, _ = _axes(shape[61], shape[291])
     narrow = Moves()
     for row in LOWER_LIP:

@@ -1,9 +1,8 @@
 """The inside of a mouth: cut out between the lips of a driver, and laid between the lips of a portrait.
 
 A patch has a column for every place along the lips, from the picture's left corner to the right one, and a row for
-every height between the upper and the lower edge: the same coordinates on every face. Colours are relative to the
-skin around, so that what travels is teeth, tongue and dark, and not a complexion: channel 0 is luma over the skin's
-(128 is equal), channels 1 and 2 are Cr and Cb less the skin's (128 is equal).
+every height between the upper and the lower edge: the same coordinates on every face. Colours are red, green and blue over
+those of the cheeks, so that what travels is teeth, tongue and dark, and not a complexion or a light.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from understudy.face.mesh import INNER_LOWER, INNER_UPPER, Floats
 
 Bytes = npt.NDArray[np.uint8]
 COLUMNS, ROWS = 64, 40
+EQUAL = 100  # the value of a colour that is the skin's
 INSET = 0.1  # of the gap, left out above and below: the mesh runs along the lips, not inside them
 # fmt: off
 CHEEKS = ((50, 101, 100, 126, 209, 203, 206, 216, 192, 213, 147, 123, 117),
@@ -58,7 +58,7 @@ def lip_line(points: Floats, samples: int = 33) -> tuple[Floats, Floats]:
 
 
 def skin_tone(picture: Bytes, points: Floats) -> Floats:
-    """(3,) mean YCrCb of both cheeks, the brighter one counting more: shadow is light, not complexion."""
+    """(3,) mean RGB of both cheeks, the brighter one counting more: shadow is light, not complexion."""
     tones = []
     for outline in CHEEKS:
         places = points[list(outline), :2]
@@ -70,13 +70,12 @@ def skin_tone(picture: Bytes, points: Floats) -> Floats:
         mask = np.zeros(window.shape[:2], np.uint8)
         cv2.fillPoly(mask, [np.round(places - low).astype(np.int32)], 255)
         if mask.any():
-            rgb = np.array(cv2.mean(window, mask)[:3], np.float32)
-            tones.append(cv2.cvtColor(np.round(rgb).astype(np.uint8)[None, None], cv2.COLOR_RGB2YCrCb)[0, 0])
+            tones.append(cv2.mean(window, mask)[:3])
     if not tones:
         return np.array([128, 128, 128], np.float32)
     found = np.array(tones, np.float32)
-    weights = found[:, 0] / found[:, 0].sum() if found[:, 0].sum() > 0 else np.full(len(found), 1 / len(found))
-    return np.asarray(weights @ found, np.float32)
+    weights = found.sum(1) + 1
+    return np.asarray((weights / weights.sum()) @ found, np.float32)
 
 
 def cut_inside(picture: Bytes, points: Floats) -> Bytes:
@@ -85,8 +84,5 @@ def cut_inside(picture: Bytes, points: Floats) -> Bytes:
     height = (INSET + (1 - 2 * INSET) * (np.arange(ROWS, dtype=np.float32) + 0.5) / ROWS)[:, None, None]
     places = (above + (below - above) * height).astype(np.float32)
     patch = cv2.remap(picture, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    tone = skin_tone(picture, points)
-    relative = cv2.cvtColor(patch, cv2.COLOR_RGB2YCrCb).astype(np.float32)
-    relative[..., 0] *= 128 / max(float(tone[0]), 8.0)
-    relative[..., 1:] += 128 - tone[1:]
-    return np.asarray(np.clip(np.round(relative), 0, 255), np.uint8)
+    tone = np.maximum(skin_tone(picture, points), 8)
+    return np.asarray(np.clip(np.round(patch * (EQUAL / tone)), 0, 255), np.uint8)

@@ -49,7 +49,7 @@ _POSE_ERROR: Final = (0.006, 0.006, 0.01, 0.02, 0.02, 0.01, 0.006)  # shift (eye
 _SPREAD: Final = 0.3
 _COMMON: Final = {"jawOpen": 1.5, "eyeBlink": 1.5, "eyeLook": 1.0, "mouthSmile": 1.0, "brow": 0.8, "mouthPucker": 0.5}
 _COST: Final = 0.05  # of activity: what it is worth not to raise a coefficient from 0
-_STEPS, _ROUNDS = 4, 400
+_STEPS, _ROUNDS = 4, 60
 _BLOCK: Final = 32
 _JAW, _CLOSE = CARRIED.index("jawOpen"), CARRIED.index("mouthClose")
 
@@ -103,9 +103,9 @@ class Rig:
 
     def _shapes(self, coefficients: Floats) -> Floats:
         linear = self.shape + np.tensordot(_possible(coefficients), self.basis, 1)
-        return np.asarray(linear + self._kept_apart(linear), np.float32)
+        return np.asarray(linear + self.kept_apart(linear), np.float32)
 
-    def _kept_apart(self, shapes: Floats) -> Floats:
+    def kept_apart(self, shapes: Floats) -> Floats:
         """(f, 478, 3) what must be added so that no upper lid or lip is below the lower one."""
         upper, lower, carry = _closures()
         at_rest = np.minimum(self.shape[lower, 1] - self.shape[upper, 1], 0)
@@ -119,7 +119,8 @@ class Rig:
     def _read(self, shapes: Floats) -> Floats:
         """Solved in steps, each of which knows from the one before it what of the displacement is due to lids and lips
         that touch (they move less than the sum of what moves them), and how much the rig cannot explain."""
-        problem, moved = self._problem, (shapes - self.shape).reshape(len(shapes), -1)
+        problem = self._problem
+        moved: Floats = (shapes - self.shape).reshape(len(shapes), -1)
         noise = np.full((len(shapes), 1), _LEAST_NOISE, np.float32)
         free, found = moved, problem.guess(moved @ problem.gather)
         for step in range(_STEPS):
@@ -127,8 +128,8 @@ class Rig:
             if step == _STEPS - 1:
                 break
             linear = (_join(found) @ self.basis.reshape(len(self.basis), -1)).reshape(shapes.shape)
-            apart = self._kept_apart(self.shape + linear).reshape(moved.shape)
-            free = moved - apart
+            apart = self.kept_apart(self.shape + linear).reshape(moved.shape)
+            free = np.asarray(moved - apart, np.float32)
             left = (free - linear.reshape(moved.shape)) * problem.weight
             level = np.sqrt((left * left).mean(axis=1, keepdims=True))
             noise = np.asarray(level.clip(_LEAST_NOISE, _MOST_NOISE), np.float32)

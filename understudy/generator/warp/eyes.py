@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from understudy.face.lips import spline
-from understudy.face.mesh import Eye, Floats
+from understudy.face.mesh import Eye, Floats, floats
 from understudy.generator.warp.head import smoothstep
 
 

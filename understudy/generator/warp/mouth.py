@@ -12,17 +12,18 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from understudy.face.lips import COLUMNS, ROWS, lip_line, skin_tone
+from understudy.face.lips import COLUMNS, EQUAL, ROWS, lip_line, skin_tone
 from understudy.face.mesh import INNER_LOWER, OUTER_LOWER, Floats, floats
 from understudy.generator.warp.head import smoothstep
 from understudy.motion.mesh import Bytes
 
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SHOWN = 0.10  # eye units that the portrait's lips stand apart from which on it shows its own inside
 
 
 @dataclass(frozen=True)
 class Tones:
-    """Colours of the portrait: `skin`, `lips` YCrCb; `teeth`, `tongue`, `dark` RGB; (3,) each, 0 to 255."""
+    """Colours of the portrait, (3,) RGB, 0 to 255."""
 
     skin: Floats
     lips: Floats
@@ -36,26 +37,16 @@ class Tones:
         mask = np.zeros(crop.shape[:2], np.uint8)
         cv2.fillPoly(mask, [np.round(points[[*OUTER_LOWER, *INNER_LOWER[::-1]], :2]).astype(np.int32)], 255)
         lips = np.array(cv2.mean(crop, mask)[:3], np.float32)
-        white = min(1.1 * float(skin[0]) + 30, 232.0)
-        neutral = np.array([[white, 128 + 0.35 * (skin[1] - 128), 128 + 0.45 * (skin[2] - 128)]])
-        teeth = _rgb(neutral[None])[0, 0]
-        return Tones(
-            skin, _ycc(lips), teeth, (lips * 0.75).astype(np.float32), (lips * 0.17 + (5, 1, 2)).astype(np.float32)
-        )
+        grey = float(skin @ LUMA)
+        teeth = min(1.1 * grey + 30, 232.0) * (0.65 + 0.35 * skin / max(grey, 1.0))
+        return Tones(skin, lips, floats(teeth), floats(lips * 0.75), floats(lips * 0.17 + (5, 1, 2)))
 
     @property
     def colourful(self) -> float:
         """How much redder lips are than skin, over what is usual: near 0 on a pencil drawing."""
-        return float(np.clip(np.hypot(*(self.lips - self.skin)[1:]) / 9.0, 0.0, 1.0))
-
-
-def _ycc(rgb: Floats) -> Floats:
-    pixel = np.clip(np.round(rgb), 0, 255).astype(np.uint8)[None, None]
-    return floats(cv2.cvtColor(pixel, cv2.COLOR_RGB2YCrCb)[0, 0])
-
-
-def _rgb(ycc: Floats) -> Floats:
-    return floats(cv2.cvtColor(np.clip(np.round(ycc), 0, 255).astype(np.uint8), cv2.COLOR_YCrCb2RGB))
+        redness = [float(tone[0] / max(float(tone.sum()), 1.0)) for tone in (self.lips, self.skin)]
+        greyness = float(np.ptp(self.skin) / max(float(self.skin.max()), 1.0))
+        return float(np.clip(abs(redness[0] - redness[1]) / 0.03 + greyness / 0.2, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -120,20 +111,22 @@ def fill(drawn: Bytes, opening: Opening, amount: float, picture: Floats) -> None
 
 
 def of_driver(opening: Opening, patch: Bytes, tones: Tones) -> Floats:
-    """(h, w, 3): the driver's inside, `patch (ROWS, COLUMNS, 3)` relative to skin, in the portrait's shape and tones."""
+    """(h, w, 3): the driver's inside in the portrait's shape and tones; `patch` as `face.lips.cut_inside` makes it."""
     column = (opening.along + 1) * (COLUMNS / 2) - 0.5
     height = (opening.down - opening.top) / np.maximum(opening.bottom - opening.top, 1e-3)
     laid = cv2.remap(
         patch, column, (height * ROWS - 0.5).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    found = laid.astype(np.float32)
-    bright = max(float(tones.skin[0]), 40.0)
-    lit = found[..., 0] * (bright / 128)
-    most = min(1.08 * bright + 12, 228.0)  # teeth are not brighter than the picture's light
+    ratio = floats(laid) / EQUAL
+    grey = (ratio @ LUMA)[..., None]
+    ratio = grey + tones.colourful * (ratio - grey)
+    found = ratio * np.maximum(tones.skin, 30)
+    # Teeth are not brighter than the picture's light.
+    bright = (found @ LUMA)[..., None]
+    most = min(1.08 * max(float(tones.skin @ LUMA), 40.0) + 12, 228.0)
     knee = 0.75 * most
-    found[..., 0] = np.where(lit > knee, knee + (most - knee) * np.tanh((lit - knee) / (most - knee)), lit)
-    found[..., 1:] = tones.skin[1:] + (found[..., 1:] - 128) * tones.colourful
-    return _rgb(found)
+    bent = np.where(bright > knee, knee + (most - knee) * np.tanh((bright - knee) / (most - knee)), bright)
+    return floats(found * (bent / np.maximum(bright, 1)))
 
 
 def of_its_own(opening: Opening, tones: Tones, upper: float, lower: float) -> Floats:

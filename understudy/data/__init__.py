@@ -1,0 +1,1 @@
+"""Raw pictures, films and voices: judged, and (later) made into training data."""

@@ -1,0 +1,151 @@
+"""Landmarks without their quiver: smoothing that lets go where something moves.
+
+A face is taken apart into where it is (a similarity transform in space, found from the points that hardly move with
+expressions) and what it does (the points as they lie in the head). Both are smoothed, each by its own measure of
+whether it moves: most of the quiver moves the whole face together, and a blink must not unsteady the head, nor a turn
+of the head the lids.
+
+A frame is the mean of those around it that show the same, to within the noise: a bilateral filter in time. It keeps
+peaks and onsets, because a frame that differs from its neighbours by more than noise is left to itself. With a few
+frames to come in sight (`lookahead`) it has no delay; with none, a line through the past stands in for them. That kept
+more of every movement, with less delay, than One-Euro filters of about the same steadiness.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from understudy.face.mesh import SKIN, STABLE
+from understudy.face.square import Points
+
+Array = npt.NDArray[np.float32]
+Double = npt.NDArray[np.float64]
+
+# How far a point may be from itself in another frame and still be the same but for noise. Camera noise of sigma 3 moves
+# points by about 0.15 pixels along each axis, whatever the size of the face, and the network adds some of its own.
+NOISE_PIXELS: Final = 0.45
+NOISE_EYES: Final = 0.0025  # of the distance of the eyes
+RIGID_SHARE: Final = 0.5  # of that, for the whole head: its noise is a mean over many points
+PAST: Final = 5  # frames before this one that have a say
+FADE: Final = 3.0  # frames: how fast their say fades (sigma)
+STIFFNESS: Final = 5.0
+NEIGHBOURS: Final = 0.06  # radius (sigma) within which points must agree that they move, in eye distances
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a run of frames is measured against: the first face, with its eyes one unit apart."""
+
+    points: Array  # (478, 3), its middle is 0
+    near: Array  # (478, 478), rows sum to 1: how much each point listens to each
+    noise: float  # in eye distances
+
+    @classmethod
+    def of(cls, points: Points) -> Shape:
+        unit = float(np.linalg.norm(points[33] - points[263]))
+        shape = (points - points[list(STABLE)].mean(0)) / unit
+        square = ((shape[:, None] - shape[None]) ** 2).sum(-1)
+        near = np.exp(-0.5 * square / NEIGHBOURS**2)
+        near[SKIN:, :SKIN] = 0  # an iris listens to itself: lids may stay when a gaze goes
+        near /= near.sum(1, keepdims=True)
+        return cls(shape.astype(np.float32), near.astype(np.float32), max(NOISE_EYES, NOISE_PIXELS / unit))
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One frame taken apart: points = own @ linear.T + shift."""
+
+    linear: Double  # (3, 3): scale * rotation
+    shift: Double  # (3,)
+    own: Array  # (478, 3) in the head, in eye distances
+
+    @classmethod
+    def of(cls, points: Points, shape: Shape) -> Placed:
+        linear, shift = similarity(shape.points[list(STABLE)], points[list(STABLE)])
+        return cls(linear, shift, ((points - shift) @ np.linalg.inv(linear).T).astype(np.float32))
+
+    def points(self) -> Points:
+        return np.asarray(self.own @ self.linear.T + self.shift, np.float32)
+
+
+def similarity(source: Points, target: Points) -> tuple[Double, Double]:
+    """The linear part (scale * rotation) and the shift that bring (k, 3) `source` nearest to `target` (Umeyama 1991)."""
+    a, b = source.astype(np.float64), target.astype(np.float64)
+    middle_a, middle_b = a.mean(0), b.mean(0)
+    a, b = a - middle_a, b - middle_b
+    u, stretch, v = np.linalg.svd(b.T @ a)
+    flip = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ v))])
+    linear = (u * flip) @ v * (stretch * flip).sum() / (a**2).sum()
+    return linear, middle_b - linear @ middle_a
+
+
+def rigid(linear: Double) -> Double:
+    """The nearest scale * rotation to a mean of such."""
+    u, stretch, v = np.linalg.svd(linear)
+    return np.asarray(u @ v * stretch.mean(), np.float64)
+
+
+def steadied(run: Iterable[Points], lookahead: int) -> Iterator[Points]:
+    """The faces of one run, each smoothed with those before it and `lookahead` after it; so many frames later.
+
+    A frame depends on nothing else: a longer run begins like a shorter one, up to the last `lookahead` frames."""
+    frames = iter(run)
+    first = next(frames, None)
+    if first is None:
+        return
+    shape = Shape.of(first)
+    around: deque[Placed] = deque()
+    here = -lookahead  # of the frame whose turn it is, in `around`
+    for points in chain([first], frames, repeat(None, lookahead)):
+        if points is not None:
+            around.append(Placed.of(points, shape))
+        if 0 <= here < len(around):
+            yield blended(around, here, shape)
+        here += 1
+        if here > PAST:
+            around.popleft()
+            here -= 1
+
+
+def blended(around: Sequence[Placed], here: int, shape: Shape) -> Points:
+    """The frame at `here`, with what its neighbours say of the same."""
+    middle = around[here]
+    steps = np.arange(len(around)) - here
+    fade = np.exp(-0.5 * (steps / FADE) ** 2)
+
+    moved = np.array([head_shift(each, middle, shape) for each in around])
+    weight = fade * np.exp(-0.5 * (moved / (RIGID_SHARE * shape.noise)) ** 2)
+    mix = line(weight[:, None], steps)[:, 0]
+    linear = rigid(np.tensordot(mix, np.stack([each.linear for each in around]), 1))
+    shift = mix @ np.stack([each.shift for each in around])
+
+    own = np.stack([each.own for each in around])
+    change = ((own - middle.own) ** 2).sum(-1) @ shape.near.T  # (frames, 478)
+    weights = fade[:, None] * np.exp(-0.5 * change / shape.noise**2)
+    mean = np.einsum("fp,fpc->pc", line(weights, steps), own)
+    return Placed(linear, shift, mean.astype(np.float32)).points()
+
+
+def head_shift(one: Placed, other: Placed, shape: Shape) -> float:
+    """How far the head's points are apart in two frames, in eye distances (root of the mean square)."""
+    spread = shape.points[list(STABLE)]
+    apart = spread @ (one.linear - other.linear).T + (one.shift - other.shift)
+    unit = np.cbrt(abs(np.linalg.det(other.linear)))
+    return float(np.sqrt((apart**2).sum(-1).mean()) / unit)
+
+
+def line(weights: Double, steps: npt.NDArray[np.int_]) -> Double:
+    """Weights (frames, k) -> those of a weighted line through the frames, where it passes step 0: they sum to 1.
+
+    Where weights are lopsided, at the ends of a run and where nothing to come is in sight, a mean would lag behind
+    what moves steadily, and a line does not. It is stiff, so that it does not swing with the last frame's noise."""
+    s = steps[:, None].astype(np.float64)
+    zeroth, first, second = weights.sum(0), (weights * s).sum(0), (weights * s * s).sum(0) + STIFFNESS
+    return np.asarray(weights * (second - first * s) / (zeroth * second - first**2), np.float64)
