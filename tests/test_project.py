@@ -28,8 +28,11 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ("3.10", "3.11", "3.12")
 MACHINES = (("linux", "x86_64"), ("darwin", "arm64"), ("win32", "AMD64"))
+PLACES = list(product(PYTHONS, MACHINES))
 # What MediaPipe declares and never imports: the lists for `pip install --no-deps` leave it out.
 SURPLUS = {"jax", "jaxlib", "sentencepiece", "sounddevice", "opencv-contrib-python"}
+HELD_BACK = {"numpy", "protobuf", "opencv-python-headless"}  # older in the constraints, since MediaPipe declares so
+LISTS = ("requirements/run.txt", "requirements/test.txt", "requirements/all.txt")
 NOT_RUNNING = {"test", "docs", "dev"}  # extras for those who work on Understudy, not for those who run it
 
 
@@ -60,11 +63,6 @@ def requirements_in(file: str) -> list[Requirement]:
     """The requirements that a file lists."""
     lines = [line.strip() for line in (ROOT / file).read_text(encoding="utf-8").splitlines()]
     return [Requirement(line) for line in lines if line and not line.startswith(("#", "-"))]
-
-
-def names_in(file: str) -> set[str]:
-    """The names that a file lists, on whatever system."""
-    return {canonicalize_name(requirement.name) for requirement in requirements_in(file)}
 
 
 def environment(python: str, machine: tuple[str, str]) -> dict[str, str]:
@@ -130,47 +128,52 @@ def test_every_public_name_is_there() -> None:
         getattr(understudy, "nobody")  # noqa: B009
 
 
-def test_constraints_are_exact() -> None:
-    for pin in requirements_in("constraints.txt"):
-        assert [one.operator for one in pin.specifier] == ["=="], pin
-    torch = next(pin for pin in requirements_in("constraints.txt") if pin.name == "torch")
-    assert (str(torch.specifier), torch.marker) == ("==2.13.0", None)
+def pins_in(file: str, here: dict[str, str]) -> dict[str, str]:
+    """Name -> version that a file of pins has for one Python on one machine."""
+    pins = [pin for pin in requirements_in(file) if pin.marker is None or pin.marker.evaluate(here)]
+    names = [canonicalize_name(pin.name) for pin in pins]
+    assert len(set(names)) == len(names), "a package is pinned twice"
+    return {name: str(pin.specifier).removeprefix("==") for name, pin in zip(names, pins, strict=True)}
 
 
-@pytest.mark.parametrize(("python", "machine"), product(PYTHONS, MACHINES), ids=str)
+@pytest.mark.parametrize("file", ["constraints.txt", *LISTS])
+def test_pins_are_exact(file: str) -> None:
+    assert {one.operator for pin in requirements_in(file) for one in pin.specifier} == {"=="}
+    assert {len(pin.specifier) for pin in requirements_in(file)} == {1}
+
+
+@pytest.mark.parametrize(("python", "machine"), PLACES, ids=str)
 def test_constraints_cover_what_is_declared(python: str, machine: tuple[str, str]) -> None:
     here = environment(python, machine)
-    pins: dict[str, str] = {}
-    for pin in requirements_in("constraints.txt"):
-        if pin.marker is None or pin.marker.evaluate(here):
-            assert pins.setdefault(canonicalize_name(pin.name), str(pin.specifier)[2:]) == str(pin.specifier)[2:]
+    pins = pins_in("constraints.txt", here)
+    assert pins["torch"] == "2.13.0"
     wanted = [one for one in declared() if one.marker is None or one.marker.evaluate(here)]
     assert [str(one) for one in wanted if canonicalize_name(one.name) not in pins] == []
     assert [str(one) for one in wanted if not one.specifier.contains(pins[canonicalize_name(one.name)])] == []
 
 
-@pytest.mark.parametrize("file", ["run.txt", "test.txt", "all.txt"])
-def test_lists_fit_the_constraints(file: str) -> None:
-    listed = names_in(f"requirements/{file}")
-    assert listed <= names_in("constraints.txt")
-    assert not listed & SURPLUS
-    assert names_in("requirements/run.txt") <= listed
-    assert {"mediapipe", "opencv-python-headless"} <= listed
-    assert "-c ../constraints.txt" in (ROOT / "requirements" / file).read_text(encoding="utf-8")
+@pytest.mark.parametrize(("python", "machine"), PLACES, ids=str)
+def test_lists_and_constraints_are_the_same_but_for_what_is_held_back(python: str, machine: tuple[str, str]) -> None:
+    here = environment(python, machine)
+    constraints = pins_in("constraints.txt", here)
+    run, *more = (pins_in(file, here) for file in LISTS)
+    for pins in (run, *more):
+        assert {name for name in pins if pins[name] != constraints[name]} == HELD_BACK
+        assert not SURPLUS & set(pins)
+        assert run.items() <= pins.items()
+    assert {"mediapipe", "opencv-python-headless"} <= set(run)
 
 
-@pytest.mark.parametrize("file", ["run.txt", "test.txt"])
+@pytest.mark.parametrize("file", ["requirements/run.txt", "requirements/test.txt"])
 def test_lists_leave_out_nothing_that_is_needed(file: str) -> None:
     """`pip install --no-deps` does not look; so look here: what the listed packages require is listed too."""
-    listed = names_in(f"requirements/{file}")
+    listed = [one.name for one in requirements_in(file) if one.marker is None or one.marker.evaluate()]
+    known = {canonicalize_name(name) for name in listed} | SURPLUS | {"torch"}
     missing = []
-    for one in requirements_in(f"requirements/{file}"):
-        if one.marker is not None and not one.marker.evaluate():
-            continue
-        for line in importlib.metadata.requires(one.name) or []:
-            need = Requirement(line)
-            if need.marker is None or need.marker.evaluate({"extra": ""}):
-                missing += [(one.name, need.name)] if canonicalize_name(need.name) not in listed | SURPLUS else []
+    for name in listed:
+        for need in map(Requirement, importlib.metadata.requires(name) or []):
+            here = need.marker is None or need.marker.evaluate({"extra": ""})
+            missing += [(name, need.name)] if here and canonicalize_name(need.name) not in known else []
     assert missing == []
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Generic, TypeVar
 
@@ -25,7 +25,7 @@ class _End(Generic[Item]):
         self.error = error
 
 
-def ahead(items: Iterable[Item], buffer: int = 2) -> Iterator[Item]:
+def ahead(items: Iterable[Item], buffer: int = 2) -> Generator[Item, None, None]:
     """The same items in the same order; at most `buffer` of them wait. An error of theirs is raised here, in its place.
 
     When the caller stops early (`close`, an exception, Ctrl-C), the thread ends and `items` is closed."""
@@ -74,7 +74,7 @@ def ahead(items: Iterable[Item], buffer: int = 2) -> Iterator[Item]:
         worker.join()
 
 
-def together(function: Callable[[Item], Made], items: Iterable[Item], workers: int, buffer: int) -> Iterator[Made]:
+def together(function: Callable[[Item], Made], items: Iterable[Item], workers: int, buffer: int) -> Generator[Made, None, None]:
     """`function` of every item, in order, computed by `workers` threads; at most `buffer` items are under way."""
     if workers < 2:
         yield from map(function, items)

@@ -17,6 +17,8 @@
     │   ├── WrongMotion       a kind of motion that this generator does not follow
     │   └── BadMotionFile     a motion file that is damaged or of another version
     ├── UnknownModel
+    ├── BadWeights            weights that are damaged, or do not fit the net they are for
+    ├── BadRun                a training run that cannot go on
     ├── BadOption             options that contradict each other, or a value out of range
     └── MissingExtra          an optional dependency that this job needs
 
@@ -112,3 +114,11 @@ class BadOption(UnderstudyError):
 
 class MissingExtra(UnderstudyError):
     """An optional dependency that this job needs is not installed."""
+
+
+class BadWeights(UnderstudyError):
+    """A file of weights that is damaged, or does not fit the net it is for."""
+
+
+class BadRun(UnderstudyError):
+    """A training run that cannot go on: begun with another recipe, a damaged checkpoint, a loss that is not a number."""

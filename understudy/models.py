@@ -128,7 +128,7 @@ def x_portrait_2() -> GeneratorConfig:
 def x_portrait_small() -> GeneratorConfig:
     """X-Portrait of 12 million parameters for 256x256: 16x16 places of folded latents, two resolutions.
 
-    Two heads, because attention with heads of 20 numbers takes a third of a training step on a CPU, of 40 a fifth."""
+    Two heads, because attention with heads of 20 numbers takes a third of a training step on a CPU, of 40 a quarter."""
     from dataclasses import replace
 
     from understudy.diffusion.noise import RectifiedFlow

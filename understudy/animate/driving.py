@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 from understudy.ahead import ahead
-from understudy.clip import AnyPath, Clip, Timed, Warn, read
+from understudy.clip import AnyPath, Clip, Warn, read
 from understudy.clip.media import existing
+from understudy.motion.file import read as motion_parts
+from understudy.motion.file import read_header
+from understudy.motion.livelink import livelink_chunks
 from understudy.motion.mesh import MotionMesh
+from understudy.motion.read import read_mesh
 
 DECODED: Final = 4  # frames that wait between the decoder and the face
 SHOWN: Final = 4  # moments that a warning names
@@ -24,20 +28,32 @@ class Driving:
     path: Path
     fps: Fraction
     frames: int | None  # what the file promises
-    still: bool  # one picture
+    still: bool  # a picture
     sounds: bool
-    kept: bool  # motion from a file, nothing has to be watched
-    chunks: Callable[[], Iterator[MotionMesh]] = field(repr=False)
+    kept: bool  # motion from a file: nothing has to be watched
+    chunks: Callable[[dict[str, str]], Iterator[MotionMesh]] = field(repr=False)  # given what to note of provenance
+
+    def __iter__(self) -> Iterator[MotionMesh]:
+        """The motion from its beginning."""
+        return self.chunks({})
+
+    @property
+    def single(self) -> bool:
+        """One frame, whatever kind of file it is in."""
+        return self.still or self.frames == 1
 
 
-def open_driving(path: AnyPath, *, face: int | None, warn: Warn) -> Driving:
+def open_driving(path: AnyPath, *, warn: Warn) -> Driving:
     """By what the file is: a motion file, Live Link Face CSV, a picture, or else a film.
 
     Errors: those of reading each, before anything is watched."""
     path = existing(path)
-    ending = path.suffix.lower()
-    if ending in (".safetensors", ".csv"):
-        return _kept(path, ending)
+    if path.suffix.lower() == ".safetensors":
+        header = read_header(path)
+        return _kept(path, header.rate, len(header), lambda: motion_parts(path))
+    if path.suffix.lower() == ".csv":
+        first = next(livelink_chunks(path, warn=warn))
+        return _kept(path, first.rate, None, lambda: livelink_chunks(path, warn=_silently))
     clip = read(path, warn=warn)
     return Driving(
         path=path,
@@ -46,22 +62,24 @@ def open_driving(path: AnyPath, *, face: int | None, warn: Warn) -> Driving:
         still=clip.still,
         sounds=clip.has_sound,
         kept=False,
-        chunks=lambda: watched(clip, face, warn),
+        chunks=lambda provenance: watched(clip, path.name, provenance),
     )
 
 
-def watched(clip: Clip, face: int | None, warn: Warn) -> Iterator[MotionMesh]:
+def watched(clip: Clip, name: str, provenance: dict[str, str], which: int | None = None) -> Iterator[MotionMesh]:
     """The motion in a clip, decoded by one thread while another looks for the face."""
-    from understudy.motion.read import read_mesh
-
-    def decoded() -> Iterator[Timed]:
-        return ahead(clip.timed(), DECODED)
-
-    return read_mesh(replace(clip, opened=decoded), which=face, warn=warn)
+    about = {"source": name} | provenance
+    return read_mesh(ahead(clip.timed(), DECODED), clip.fps, which=which, name=name, provenance=about)
 
 
-def _kept(path: Path, ending: str) -> Driving:
-    raise NotImplementedError
+def _kept(path: Path, fps: Fraction, frames: int | None, chunks: Callable[[], Iterator[MotionMesh]]) -> Driving:
+    return Driving(
+        path=path, fps=fps, frames=frames, still=False, sounds=False, kept=True, chunks=lambda provenance: chunks()
+    )
+
+
+def _silently(text: str) -> None:
+    """For what was said before."""
 
 
 @dataclass

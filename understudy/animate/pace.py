@@ -37,16 +37,18 @@ class Pace:
         self._tell, self._often = tell, often
         self._told = 0.0
         self._marks: deque[tuple[float, int]] = deque(maxlen=RECENT)
-        self._stage, self._total, self._after = "", None, 0.0
+        self._stage, self._after = "", 0.0
+        self._total: int | None = None
+        self.announced = False
 
-    def begin(self, stage: str, total: int | None, after: float = 0.0) -> None:
-        """A stage of `total` frames begins; `after` is what later stages will take, in seconds."""
-        self._stage, self._total, self._after = stage, total, after
+    def begin(self, stage: str, total: int | None, *, done: int = 0) -> None:
+        """A stage of `total` frames begins, `done` of which were done by an earlier run."""
+        self._stage, self._total, self._after = stage, total, 0.0
         self._marks.clear()
-        self.at(0)
+        self.at(done)
 
     def expect(self, after: float) -> None:
-        """What later stages will take is known better now."""
+        """What later stages will take, in seconds."""
         self._after = after
 
     def at(self, done: int) -> None:
@@ -57,20 +59,31 @@ class Pace:
             self._told = now
             self._tell(Progress(self._stage, done, self._total, self.left))
 
-    def say(self, note: str) -> None:
-        """A sentence for the person."""
-        self._tell(Progress(self._stage, self._marks[-1][1] if self._marks else 0, self._total, self.left, note))
-
-    @property
-    def each(self) -> float | None:
-        """Seconds a frame, lately."""
-        (first, before), (last, done) = self._marks[0], self._marks[-1]
-        return (last - first) / (done - before) if done > before else None
+    def announce(self, opening: str) -> None:
+        """Say once what is being done and how long it will take, as measured so far."""
+        if self.announced:
+            return
+        self.announced = True
+        left, total = self.left, f" for {self._total} frames" if self._total else ""
+        expected = "" if left is None else f"; about {spoken(left)}{total}"
+        self._tell(Progress(self._stage, self._marks[-1][1], self._total, left, f"{opening}{expected}"))
 
     @property
     def left(self) -> float | None:
         """Seconds to the end of the job, as far as that can be known."""
-        each = self.each if self._marks else None
-        if each is None or self._total is None:
+        if self._total is None or not self._marks:
             return None
-        return max(self._total - self._marks[-1][1], 0) * each + self._after
+        (first, before), (last, done) = self._marks[0], self._marks[-1]
+        if done <= before:
+            return None
+        return max(self._total - done, 0) * (last - first) / (done - before) + self._after
+
+
+def spoken(seconds: float) -> str:
+    """Seconds as people say them: 8 s, 3 min 20 s, 2 h 05 min."""
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from understudy.ahead import ahead
 from understudy.animate import record
 from understudy.animate.choices import Choices, choose
-from understudy.animate.driving import open_driving
+from understudy.animate.driving import Driving, Met, open_driving
 from understudy.animate.pace import Pace, Tell, nobody
-from understudy.clip import AnyPath
-from understudy.clip.landing import refuse_existing
+from understudy.animate.watching import Spool, reference_in, seconds_a_frame
+from understudy.clip import AnyPath, Film, Picture, Warn, write_picture
+from understudy.clip.coding import coding_of
+from understudy.clip.landing import beside, refuse_existing
 from understudy.clip.media import existing, once
+from understudy.errors import BadOption
 from understudy.face.portrait import Portrait
-from understudy.generator.warp import Warp
+from understudy.generator.warp import Reference, Warp
+from understudy.motion.mesh import MotionMesh
 
 DRAWN: Final = 4  # frames that wait between drawing and encoding
+TRIED: Final = 3  # frames drawn at first, to know how long the rest will take
 STILLS: Final = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -29,7 +38,7 @@ class Result:
     model: str
     seed: int
     frames: int
-    fps: float
+    fps: float  # 0 of a picture
     seconds: float  # that it took
     frames_per_second: float  # of the whole job; of a resumed film, of what was drawn now
     peak_memory_mb: float
@@ -45,7 +54,7 @@ class Result:
 
 
 class Stopped(KeyboardInterrupt):
-    """Stopped by hand. Its words say where things are and how to go on; `partial` is the film so far, if there is one."""
+    """Stopped by hand. Its words say where things are and how to go on; `partial` is the film so far, if any."""
 
     def __init__(self, words: str, partial: Path | None) -> None:
         super().__init__(words)
@@ -84,26 +93,203 @@ def animate(
     never stopped. Raises `Stopped` on Ctrl-C, and everything in `understudy.errors`."""
     begun = time.perf_counter()
     choices = Choices(
-        strength=strength, only=only, relative=relative, mouth=mouth, reference_frame=reference_frame, crop=crop,
-        max_size=max_size, face=face, seed=seed,
-    )  # fmt: skip
+        strength=strength,
+        only=only,
+        relative=relative,
+        mouth=mouth,
+        reference_frame=reference_frame,
+        crop=crop,
+        max_size=max_size,
+        face=face,
+        seed=seed,
+    )
     chosen, why = choose(model, device=device, steps=steps, driver=driver)
     said: list[str] = []
     warn = once(said.append)
     who, how = existing(portrait), existing(driving)
     source = open_driving(how, warn=warn)
-    target = _target(who, source, out)
-    refuse_existing(target, force)
-    warp = Warp(Portrait.read(who, which=face, max_size=max_size, warn=warn), choices.options(source.still))
+    out = target_of(who, source, out)
+    refuse_existing(out, force)
+    warp = Warp(Portrait.read(who, which=face, max_size=max_size, warn=warn), choices.options(source.single))
     hashes = {"portrait": record.content(who), "driving": record.content(how)}
-    job = _Job(
-        source=source, warp=warp, choices=choices, out=target, force=force, pace=Pace(progress or nobody),
-        opening=f"{chosen.name} {why}", warnings=said, hashes=hashes,
-        words=record.words(chosen.name, seed, who, how, command or f"animate({who.name!r}, {how.name!r})", hashes),
-    )  # fmt: skip
-    if target.suffix.lower() in STILLS:
-        job.picture()
-    else:
-        job.film()
-    ended = time.perf_counter()
-    ...
+    command = command or f"animate({who.name!r}, {how.name!r})"
+    job = Job(
+        source=source,
+        warp=warp,
+        choices=choices,
+        out=out,
+        force=force,
+        pace=Pace(progress or nobody),
+        opening=f"{chosen.name} {why}",
+        said=said,
+        warn=warn,
+        hashes=hashes,
+        words=record.words(chosen.name, seed, who, how, command, hashes),
+    )
+    made = job.picture() if out.suffix.lower() in STILLS else job.film()
+    seconds = time.perf_counter() - begun
+    return Result(
+        output=str(out),
+        model=chosen.name,
+        seed=seed,
+        frames=made.frames,
+        fps=made.fps,
+        seconds=round(seconds, 3),
+        frames_per_second=round((made.frames - made.resumed_at) / seconds, 2),
+        peak_memory_mb=round(record.peak_memory(), 1),
+        reference_frame=made.reference if made.reference >= 0 else None,
+        warnings=[*said, *job.met.warnings(how.name), *warp.warnings],
+        width=made.size[0],
+        height=made.size[1],
+        faceless_frames=job.met.unseen,
+        cuts=len(job.met.cuts),
+        resumed_at=made.resumed_at,
+        watching_seconds=round(made.watched - begun, 3),
+        drawing_seconds=round(begun + seconds - made.watched, 3),
+    )
+
+
+def target_of(portrait: Path, source: Driving, out: AnyPath | None) -> Path:
+    """Where the result goes. Errors: `BadOption` for a kind of file that it cannot be."""
+    if out is None:
+        return Path(f"{portrait.stem}-{source.path.stem}{'.png' if source.still else '.mp4'}")
+    out = Path(out)
+    if out.suffix.lower() not in STILLS:
+        coding_of(out, quality=16, lossless=False)
+    elif not source.single:
+        raise BadOption(f"{out} is a picture, and {source.path.name} is a film", remedy="end the name in .mp4")
+    return out
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a job has made."""
+
+    frames: int
+    fps: float
+    size: tuple[int, int]  # width, height
+    reference: int
+    resumed_at: int
+    watched: float  # the moment at which the second pass began
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One portrait, one driver, one result; everything is opened and checked, nothing is drawn yet."""
+
+    source: Driving
+    warp: Warp
+    choices: Choices
+    out: Path
+    force: bool
+    pace: Pace
+    opening: str  # who draws, and why
+    said: list[str]
+    warn: Warn
+    hashes: dict[str, str]
+    words: dict[str, str]  # metadata
+    met: Met = field(default_factory=Met)
+
+    def picture(self) -> Made:
+        """One picture of the driver's one."""
+        motion = list(self.source.chunks({}))
+        reference = self._reference(motion)
+        _, drawn = next(self._draw(motion, reference))
+        write_picture(self.out, drawn, metadata=self.words, overwrite=self.force)
+        return Made(1, 0.0, (drawn.shape[1], drawn.shape[0]), reference.frame, 0, time.perf_counter())
+
+    def film(self) -> Made:
+        """The film, from its beginning or from where it was stopped. Errors: `Stopped`."""
+        spool = self._spool()
+        film: Film | None = None
+        try:
+            with Film(
+                self.out,
+                fps=self.source.fps,
+                sound=self.source.path if self.source.sounds else None,
+                metadata=self.words,
+                max_size=self.choices.max_size,
+                overwrite=self.force,
+                resume=True,
+                fingerprint=record.fingerprint(
+                    watched=spool.mark, portrait=self.hashes["portrait"], choices=self.choices, draws=self.opening
+                ),
+                warn=self.warn,
+            ) as film:
+                resumed_at = film.done
+                motion = self._watched(spool)
+                reference = self._reference(motion())
+                watched = time.perf_counter()
+                self._fill(film, motion(), reference)
+        except KeyboardInterrupt as stop:
+            raise self._stopped(film) from stop
+        written = film.close()
+        spool.discard()
+        return Made(written.frames, float(film.fps), written.size, reference.frame, resumed_at, watched)
+
+    def _spool(self) -> Spool:
+        mark = record.fingerprint(driving=self.hashes["driving"], versions=record.versions())
+        return Spool(beside(self.out, ".motion.safetensors"), mark)
+
+    def _watched(self, spool: Spool) -> Callable[[], Iterator[MotionMesh]]:
+        """The driver's whole motion, as often as it is wanted; watched now unless it was before."""
+        if self.source.kept:
+            return lambda: self.source.chunks({})
+        earlier = spool.warnings
+        if earlier is not None:
+            for text in earlier:
+                self.warn(text)
+            return spool.chunks
+        self.pace.begin("watching", self.source.frames)
+        spool.make(self.source, self.pace, self.said, self._rehearse)
+        return spool.chunks
+
+    def _rehearse(self, chunk: MotionMesh) -> None:
+        """With the first frames that show a face, draw a few, to know how long all will take; and say so."""
+        if self.pace.announced:
+            return
+        each = seconds_a_frame(self.warp, chunk, TRIED)
+        if each is not None:
+            self.pace.expect((self.source.frames or 0) * each)
+            self.pace.announce(self.opening)
+
+    def _reference(self, motion: Iterable[MotionMesh]) -> Reference:
+        return reference_in(motion, self.warp, self.met, self.choices.reference_frame, self.source.path.name)
+
+    def _fill(self, film: Film, motion: Iterator[MotionMesh], reference: Reference) -> None:
+        """Draw what the film does not have yet, in a thread of its own, and add it."""
+        self.pace.begin("drawing", self.met.frames, done=film.done)
+        with closing(ahead(self._draw(after(motion, film.done), reference), DRAWN)) as frames:
+            for when, frame in frames:
+                film.add(frame, when)
+                self.pace.at(film.frames)
+                if film.frames - film.done >= TRIED:
+                    self.pace.announce(self.opening)
+
+    def _draw(self, motion: Iterable[MotionMesh], reference: Reference) -> Iterator[tuple[float, Picture]]:
+        """Frames with their times."""
+        times: deque[float] = deque()
+
+        def timed() -> Iterator[MotionMesh]:
+            for chunk in motion:
+                times.extend(chunk.times.tolist())
+                yield chunk
+
+        draw = self.warp.draw_crops if self.choices.crop else self.warp.draw
+        for frame in draw(timed(), reference):
+            yield times.popleft(), frame
+
+    def _stopped(self, film: Film | None) -> Stopped:
+        if film is None or not film.frames:
+            return Stopped("stopped before anything was drawn; the same command begins again", None)
+        partial = beside(self.out, ".mp4")
+        done = f"{film.frames} of {self.met.frames} frames" if self.met.frames else f"{film.frames} frames"
+        return Stopped(f"stopped: {done} are in {partial}, which plays; the same command goes on", partial)
+
+
+def after(motion: Iterable[MotionMesh], frames: int) -> Iterator[MotionMesh]:
+    """A motion without its first `frames`."""
+    for chunk in motion:
+        if frames < len(chunk):
+            yield chunk[frames:]
+        frames = max(frames - len(chunk), 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -68,11 +67,6 @@ def words(
         "portrait": f"{portrait.name} sha256:{hashes['portrait']}",
         "driving": f"{driving.name} sha256:{hashes['driving']}",
     }
-
-
-def typed(words: Iterable[str]) -> str:
-    """A command as it would be typed."""
-    return shlex.join(["understudy", *words])
 
 
 def peak_memory() -> float:

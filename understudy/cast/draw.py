@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from understudy.cast import hair, wear
+from understudy.cast import hair, shape, soft, wear
 from understudy.cast.body import Layer, body, ear
 from understudy.cast.eye import brow, eye
 from understudy.cast.how import How
@@ -88,7 +88,10 @@ def draw(who: Who, how: How, height: int, width: int | None = None, render: Call
         raise BadOption("a picture that small shows nobody", f"{width}x{height}", f"at least {SMALLEST} pixels each way")
     if len(who) != len(how):
         raise BadOption("each person needs one expression", f"{len(who)} people and {len(how)} expressions", "who.repeated(n)")
-    plate, masks, points = (render or render_plate)(who, how, plan(how, height, width))
+    sizes = plan(how, height, width)
+    soft.ready(who.skin.device)
+    shape.ready(sizes.table, who.skin.device)
+    plate, masks, points = (render or render_plate)(who, how, sizes)
     image = finished(who.broad(), plate, who.style)
     return Drawn(image, points, masks, how.curves)
 

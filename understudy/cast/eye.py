@@ -42,7 +42,7 @@ def eye(who: Who, face: Face, e: Eye, spot: Spot, paint: Paint, key: Tensor) -> 
     paint = _lids(who, e, spot, paint, a, up, high, low)
     opening = torch.minimum(high - up, up - low) - beyond
     slope = 1.0 + 0.35 * a.abs()
-    share = cover(-opening / slope, soft * 1.1)
+    share = cover(-opening / slope, soft * 1.1) * step(0.0, 0.007, high - low)
     ball = _ball(who, face, e, spot, key, high - up, up - low, a)
     rim = cover((up - low).abs() - 0.0065, soft) * near * step(1.02, 0.9, a.abs()) * (1 - e.shut)
     wet = who.skin * colour3(1.02, 0.74, 0.70, like=up)

@@ -180,8 +180,9 @@ def texture(who: Who, d: Directions, point: Directions, normal: Tensor, pixel: T
     # the edge of a curtain of hair is seen end on: there, strands lie one behind the other
     layers = (point[0] ** 2 + point[2] ** 2 + 1e-6).sqrt()
     end_on = ((normal[:, 0] * point[2] - normal[:, 2] * point[0]) / layers) ** 2
-    across = across + covers_ears(who) * step(0.25, 0.55, end_on) * layers * 0.8
+    wall = covers_ears(who) * step(0.2, 0.5, end_on)
     fine = 0.6 * noise(STRANDS, across * 0.85, along * 0.40) + 0.55 * noise(STRANDS, across * 2.3 + 0.4, along * 0.55) / (1 + (pixel * 50) ** 2)
+    fine = mix(fine, noise(STRANDS, layers * 0.9, point[1] * 0.3), wall)
     broad = noise(STRANDS, across * 0.24 + 0.3, along * 0.2)
     x, y, z = d
     swirl = noise(CLOUDS, x * 0.9 + who.shift[:, 1], y * 0.9 + z * 0.6)
@@ -196,7 +197,7 @@ def colour(who: Who, fine: Tensor, broad: Tensor) -> Tensor:
     """Albedo of hair (b, 3, h, w): roots darker, streaks, grey hairs."""
     base = who.hair
     grey = torch.tensor([0.48, 0.46, 0.45], device=base.device)[None, :, None, None]
-    greyed = who.hair_grey * step(-1.2, 0.9, fine + 1.4 * (who.hair_grey - 0.5))
+    greyed = who.hair_grey * step(-2.4, 1.8, 0.7 * fine + 2.2 * (who.hair_grey - 0.5))
     base = mix(base, grey, greyed)
     tone = (1 + 0.20 * fine + 0.13 * broad).clamp(0.5, 1.6)
     return base * tone[:, None]

@@ -28,8 +28,8 @@ def mouth(who: Who, face: Face, spot: Spot, paint: Paint) -> Paint:
     tint = _lip_colour(who, m, x, y, a, top, upper, lower, bottom)
     edge = soft + 0.010 * (1 - 0.6 * who.make_up)
     share = cover(-lips - 0.002, edge)
-    wet = 0.20 + 0.25 * who.make_up + 0.2 * who.shine
-    paint = paint.over(tint, share * (0.88 + 0.12 * who.make_up), gloss=wet, sharp=0.45)
+    wet = 0.08 + 0.25 * who.make_up + 0.12 * who.shine
+    paint = paint.over(tint, share * (0.94 + 0.06 * who.make_up), gloss=wet, sharp=0.45)
     inside = torch.minimum(upper - y, y - lower) - beyond
     cavity = _cavity(who, m, spot)
     opened = cover(-inside, soft * 1.2)

@@ -273,7 +273,7 @@ def _mouth(who: Who, curve: _curves) -> Mouth:
         return 0.062 * curve("mouthUpperUp" + own) + 0.03 * curve("noseSneer" + own)
 
     smiles = 0.5 * (curve("mouthSmileLeft") + curve("mouthSmileRight"))
-    upper = y + 0.022 * funnel + 0.012 * smiles + 0.05 * shrug_upper + 0.022 * shrug_lower - 0.014 * roll_upper
+    upper = y + 0.022 * funnel + 0.012 * smiles + 0.05 * shrug_upper + 0.034 * shrug_lower - 0.014 * roll_upper
     upper = upper - 0.86 * close * jaw * 0.5
     lower = upper - gap.clamp_min(0)
     return Mouth(

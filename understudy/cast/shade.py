@@ -118,7 +118,7 @@ def cast_shadow(solid: Solid, lamp: Light, point: Tensor, start: float = 0.05) -
         p = point + way * far
         scale = torch.rsqrt((p * p).sum(1) + 1e-6)
         over = look_up(solid.radius, (p[:, 0] * scale, p[:, 1] * scale, p[:, 2] * scale))[:, 0] - 1 / scale
-        blocked = torch.maximum(blocked, over / (0.025 + 0.22 * far))
+        blocked = torch.maximum(blocked, (over - 0.012) / (0.025 + 0.22 * far))
     return 1 - 0.85 * step(-0.10, 0.9, blocked)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -33,9 +32,17 @@ def chart(x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     return u * k, v * k
 
 
-@torch.compiler.assume_constant_result
-@cache
-def directions(side: int, device: torch.device) -> Tensor:
+_DIRECTIONS: dict[tuple[int, str, int | None], Tensor] = {}
+
+
+def ready(side: int, device: torch.device) -> None:
+    """Have the map's directions on a device."""
+    key = (side, device.type, device.index)
+    if key not in _DIRECTIONS:
+        _DIRECTIONS[key] = _directions(side, device)
+
+
+def _directions(side: int, device: torch.device) -> Tensor:
     """Unit directions (3, side, side) at the map's texels; beyond the disc, the direction straight back."""
     line = torch.linspace(-1, 1, side, device=device)
     v, u = torch.meshgrid(line, line, indexing="ij")
@@ -220,7 +227,7 @@ def _lips(face: Face, x: Tensor, y: Tensor) -> Tensor:
         return full * (1 - ((y - middle) / half) ** 2).clamp_min(0) ** 0.75
 
     push = arch**0.5 * gone
-    h = roll(upper, top, (0.040 + 0.35 * m.forward) * (1 - 0.7 * m.roll_upper) * push)
+    h = roll(upper, top, (0.030 + 0.35 * m.forward) * (1 - 0.7 * m.roll_upper) * push)
     h = torch.maximum(h, roll(bottom, lower, (0.046 + 0.35 * m.forward) * (1 - 0.7 * m.roll_lower) * push))
     inside = torch.minimum(upper - y, y - lower)
     return h - 0.05 * step(0.0, 0.03, inside) * gone
@@ -228,7 +235,7 @@ def _lips(face: Face, x: Tensor, y: Tensor) -> Tensor:
 
 def bake(who: Who, face: Face, side: int, cover_head: HeadCover) -> Solid:
     """Draw the map. `cover_head(d, skin) -> (hair over skin, hat over all)` dresses the head."""
-    flat = directions(side, who.skin.device)
+    flat = _DIRECTIONS[(side, who.skin.device.type, who.skin.device.index)]
     d = (flat[0][None], flat[1][None], flat[2][None])
     skin = relief(who, face, d, base(who, face, d))
     hair, hat = cover_head(d, skin)

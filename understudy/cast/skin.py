@@ -111,9 +111,10 @@ def beard(who: Who, face: Face, spot: Spot, paint: Paint) -> Paint:
     lower, tache = hair.beard(who, spot.x, spot.y, spot.direction, face.mouth)
     x, y = spot.x, spot.y
     seen = 1 / (1 + (spot.pixel * 26) ** 2)
-    comb = noise(STRANDS, (x + 0.22 * x * (y + 0.5)) * 0.85 + who.shift[:, 1], y * 0.55) * seen
+    fan = torch.atan2(x, -(y + 0.30))  # hairs grow away from the middle of the face
+    comb = (0.6 * noise(STRANDS, fan * 0.8 + who.shift[:, 1], y * 0.5) + 0.6 * noise(STRANDS, fan * 1.9, y * 0.7)) * seen
     rough = noise(GRAIN, x * 0.9, y * 0.9) * seen
-    tex = 0.7 * comb + 0.5 * rough
+    tex = 0.55 * comb + 0.4 * rough
     full = torch.maximum(step(0.22, 0.80, lower + 0.13 * tex) * who.beard, step(0.25, 0.7, tache + 0.14 * tex) * who.moustache)
     shadow = torch.maximum(lower, tache) * who.stubble * (0.32 + 0.10 * rough)
     hue = mix(who.hair * 0.75, colour3(0.42, 0.40, 0.39, like=x), (who.hair_grey * 0.8).expand(-1, *x.shape[1:]))

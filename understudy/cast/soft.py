@@ -96,22 +96,22 @@ def filtered_spots(dots: Tensor) -> Tensor:
     return out.clamp(0, 1)
 
 
-@torch.compiler.assume_constant_result
-@cache
-def _padded(kind: int, device: torch.device) -> Tensor:
-    table = _noise_tables()[kind]
-    return F.pad(table[None, None], (0, 1, 0, 1), mode="circular").to(device)
-
-
 CLOUDS, GRAIN, STRANDS, SPOTS = range(4)
+# Filled once per device and then only read: a plain dictionary, so that a compiled drawing sees finished tables.
+_TABLES: dict[tuple[str, int | None], Tensor] = {}
+
+
+def ready(device: torch.device) -> None:
+    """Have the noise tables on a device."""
+    key = (device.type, device.index)
+    if key not in _TABLES:
+        _TABLES[key] = F.pad(_noise_tables()[:, None], (0, 1, 0, 1), mode="circular").to(device)
 
 
 def noise(kind: int, u: Tensor, v: Tensor) -> Tensor:
     """Noise of a kind at (u, v), both in periods; linear between table entries. Same shape as `u`."""
     u, v = torch.broadcast_tensors(u, v)
-    table = _padded(kind, u.device)
-    n = NOISE_SIDE
+    table = _TABLES[(u.device.type, u.device.index)][kind : kind + 1]
     grid = torch.stack([u - u.floor(), v - v.floor()], -1) * 2 - 1
     flat = grid.reshape(1, 1, -1, 2)
-    assert table.shape[-1] == n + 1
     return F.grid_sample(table, flat, mode="bilinear", padding_mode="border", align_corners=True).reshape(u.shape)

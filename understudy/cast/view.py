@@ -123,13 +123,21 @@ class Hit:
 def meet(solid: Solid, r: Rays) -> Hit:
     """Where rays first meet the head: a search at half the size, then at full size from just before what it found."""
     sparse = Rays(r.start, r.way[:, :, ::2, ::2])
-    _, _, outside, _ = _search(solid, sparse, _entry(solid, sparse), 14)
-    before = -F.max_pool2d(-outside[:, None], 3, 1, 1)
+    first = _search(solid, sparse, _entry(solid, sparse), 14)
     h, w = r.way.shape[-2:]
-    near = before.repeat_interleave(2, 2).repeat_interleave(2, 3)[:, 0, :h, :w] - 0.004
-    best, gap, _, inside = _search(solid, r, near, 7)
+
+    def full(x: Tensor) -> Tensor:
+        return F.max_pool2d(x[:, None], 3, 1, 1).repeat_interleave(2, 2).repeat_interleave(2, 3)[:, 0, :h, :w]
+
+    near = -full(-first.outside) - 0.004
+    behind = full(torch.where(first.inside < FAR, first.outside, -FAR)) - 0.03
+    found = _search(solid, r, near, 4)
+    # rays that slipped past an edge go on from where their neighbours met what is behind it
+    onward = torch.where(found.inside < FAR, near, torch.maximum(found.outside, behind))
+    found = _search(solid, r, onward, 5, found)
+    gap, inside = found.gap, found.inside
     met = inside < FAR
-    far = torch.where(met, inside, best)
+    far = torch.where(met, found.between(), found.best)
     x, y, z = r.at(far)
     scale = torch.rsqrt(x * x + y * y + z * z)
     return Hit(far, (x, y, z), (x * scale, y * scale, z * scale), torch.where(met, 0, gap.clamp_min(0)))
@@ -146,18 +154,39 @@ def _entry(solid: Solid, r: Rays) -> Tensor:
     return middle - (ball - aside).clamp_min(0).sqrt()
 
 
-def _search(solid: Solid, r: Rays, far: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """March until inside, then narrow down: (nearest far, its gap, last far outside, first far inside or FAR)."""
+@dataclass(frozen=True)
+class _Found:
+    """What a search knows: the nearest place so far and its gap, the last place outside, the first inside or FAR."""
+
+    best: Tensor
+    gap: Tensor
+    outside: Tensor
+    outside_gap: Tensor
+    inside: Tensor
+    inside_gap: Tensor
+
+    def between(self) -> Tensor:
+        """Where the surface would be if the gap closed evenly."""
+        share = (self.outside_gap / (self.outside_gap - self.inside_gap)).clamp(0.0, 1.0)
+        return self.outside + (self.inside - self.outside) * share
+
+
+def _search(solid: Solid, r: Rays, far: Tensor, steps: int, found: _Found | None = None) -> _Found:
+    """March from `far` until inside, then narrow down; where `found` is inside already, go on narrowing."""
     limit = -(r.start[:, :, None, None] * r.way).sum(1) + 1.9
-    best_far, best_gap = far, torch.full_like(far, 1e3)
+    best, best_gap = far, torch.full_like(far, 1e3)
     outside, outside_gap = far, torch.full_like(far, 1e3)
     inside, inside_gap = torch.full_like(far, FAR), torch.full_like(far, -1.0)
+    if found is not None:
+        best, best_gap, inside, inside_gap = found.best, found.gap, found.inside, found.inside_gap
+        outside, outside_gap = found.outside, found.outside_gap
+        far = torch.where(inside < FAR, outside + (inside - outside) * 0.5, far)
     for _ in range(steps):
         x, y, z = r.at(far)
         scale = torch.rsqrt(x * x + y * y + z * z)
         gap = 1 / scale - look_up(solid.radius, (x * scale, y * scale, z * scale))[:, 0]
         better = gap.abs() < best_gap.abs()
-        best_far, best_gap = torch.where(better, far, best_far), torch.where(better, gap, best_gap)
+        best, best_gap = torch.where(better, far, best), torch.where(better, gap, best_gap)
         out = gap > 0
         closing = (outside_gap - gap) / (far - outside).clamp_min(1e-5)  # how fast the gap closes along the ray
         pace = torch.where((gap < 0.06) & (closing > 0), (0.85 / closing.clamp_min(1e-3)).clamp(0.6, 2.5), 0.68)
@@ -166,4 +195,4 @@ def _search(solid: Solid, r: Rays, far: Tensor, steps: int) -> tuple[Tensor, Ten
         share = (outside_gap / (outside_gap - inside_gap)).clamp(0.12, 0.88)
         between = outside + (inside - outside) * share
         far = torch.where(inside < FAR, between, torch.minimum(far + (gap * pace).clamp_min(0.028), limit))
-    return best_far, best_gap, outside, inside
+    return _Found(best, best_gap, outside, outside_gap, inside, inside_gap)

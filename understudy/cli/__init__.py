@@ -13,6 +13,7 @@ import typer
 from understudy import __version__
 from understudy.cli import cast, look, motion, perform, say
 from understudy.errors import UnderstudyError
+from understudy.extras import absent
 
 app = typer.Typer(
     name="understudy",
@@ -60,6 +61,9 @@ def main(words: list[str] | None = None) -> int:
         return int(code or 0)
     except UnderstudyError as error:
         say.error(error, as_json)
+        return 1
+    except ImportError as error:
+        say.error(absent(error), as_json)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -12,7 +12,7 @@ from understudy.cli.options import Face, Json
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="A portrait, a driving film, or a voice.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A portrait, a driving film, or a voice.")],
     sheet: Annotated[
         Path | None, typer.Option("-o", "--sheet", help="Where the contact sheet goes.", show_default=False)
     ] = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,8 +12,8 @@ from understudy.cli import say
 from understudy.cli.options import Device, Driver, Face, Force, Inside, Json, MaxSize, Model, Out, Seed
 from understudy.errors import BadOption
 
-Portrait = Annotated[Path, typer.Argument(help="The picture of somebody who shall perform.")]
-Driving = Annotated[Path, typer.Argument(help="The performance: a film, a picture, a motion file or Live Link CSV.")]
+Portrait = Annotated[Path, typer.Argument(metavar="PORTRAIT", help="The picture of somebody who shall perform.")]
+Driving = Annotated[Path, typer.Argument(metavar="DRIVING", help="The performance: a film, a picture, a motion file or Live Link CSV.")]
 
 
 def animate(
@@ -27,9 +27,14 @@ def animate(
         bool, typer.Option("--crop/--paste", help="The face's square alone, or the whole picture.")
     ] = False,
     relative: Annotated[
-        bool,
-        typer.Option("--relative/--absolute", help="Move as the driver moves from its best-matching frame, or to it."),
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--relative/--absolute",
+            help="Move as the driver moves from its best-matching frame, or take its expression outright "
+            "(which is the default where the driver is a picture).",
+            show_default=False,
+        ),
+    ] = None,
     strength: Annotated[float, typer.Option("--strength", min=0, max=3, help="How much; 1 is as the driver.")] = 1.0,
     only: Annotated[
         str | None, typer.Option("--only", help="Carry these parts only, of mouth,eyes,brows,pose.", show_default=False)
@@ -94,10 +99,10 @@ def parts(words: str | None) -> tuple[str, ...] | None:
     return None if words is None else tuple(word.strip() for word in words.split(",") if word.strip())
 
 
-def frame_number(word: str) -> int | None:
-    """`auto` -> None, `12` -> 12."""
+def frame_number(word: str) -> int | Literal["auto"]:
+    """`12` -> 12; `auto` stays."""
     if word == "auto":
-        return None
+        return "auto"
     if not word.isdecimal():
         raise BadOption(
             "--reference-frame is neither auto nor a frame number", repr(word), "auto, or a number from 0 on"

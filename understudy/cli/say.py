@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import sys
 import tempfile
 import traceback
@@ -14,12 +15,12 @@ from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from understudy import __version__
-from understudy.errors import UnderstudyError
+from understudy.errors import BadOption, UnderstudyError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from understudy.animate import Progress
+    from understudy.animate.pace import Progress
 
 
 def console() -> Console:
@@ -135,10 +136,20 @@ def _plain() -> Callable[[Progress], None]:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 8 s, 3 min 20 s, 2 h 5 min."""
-    whole = max(round(seconds), 0)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    """Seconds as people say them."""
+    from understudy.animate.pace import spoken
+
+    return spoken(seconds)
+
+
+def numbers(words: str, option: str) -> tuple[float, ...]:
+    """`10,60` -> (10.0, 60.0)."""
+    try:
+        return tuple(float(word) for word in words.split(","))
+    except ValueError:
+        raise BadOption(f"{option} is a list of numbers", repr(words), f"{option} 10,60") from None
+
+
+def command(words: list[str]) -> str:
+    """The command as it was typed, for the result's metadata."""
+    return shlex.join(["understudy", *words])

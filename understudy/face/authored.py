@@ -288,7 +288,10 @@ def _jaw_open(shape: Vector) -> Vector:
     turned[:, 1] = around[:, 1] * (np.cos(angle) - 1) - around[:, 2] * np.sin(angle)
     turned[:, 2] = around[:, 2] * (np.cos(angle) - 1) + around[:, 1] * np.sin(angle)
     turned *= 0.9 * drop / max(turned[14, 1], 1e-3)
-    # the joint glides down and forwards, so that the chin recedes far less than by turning alone
+    # the joint glides down and forwards, so that the chin recedes far less than by turning alone; and skin slides over
+    # the front of the bone, so that the hollow under the lip does not turn away
+    front = np.clip(1.6 * (shape[:, 2] - hinge[2]) / min(lip[2], -1e-3) - 0.6, 0.0, 1.0)
+    turned[:, 1] += 0.75 * front * (turned[14, 1] - turned[:, 1])
     turned = (turned - turned[14] * (0.0, 0.0, 1.0)) * (1.0, 1.0, 0.4) + drop * np.array([0.0, 0.1, 0.12])
     moved: Vector = _jaw_share() * turned
     across, _, _ = _axes(shape[61], shape[291])

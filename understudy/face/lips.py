@@ -1,8 +1,8 @@
 """The inside of a mouth: cut out between the lips of a driver, and laid between the lips of a portrait.
 
 A patch has a column for every place along the lips, from the picture's left corner to the right one, and a row for
-every height between the upper and the lower edge: the same coordinates on every face. Colours are red, green and blue over
-those of the cheeks, so that what travels is teeth, tongue and dark, and not a complexion or a light.
+every height between the upper and the lower edge: the same coordinates on every face. Colours are divided by those of
+the cheeks, so that what travels is teeth, tongue and dark, and not a complexion or a light.
 """
 
 from __future__ import annotations

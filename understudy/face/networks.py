@@ -22,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from understudy.errors import MissingExtra
+from understudy.extras import absent
 from understudy.face.square import Picture, Points
 
 os.environ.setdefault("GLOG_minloglevel", "2")  # read once, when MediaPipe's library is loaded
@@ -158,11 +159,7 @@ def _mediapipe() -> Any:
             import mediapipe
             from mediapipe.python import solution_base
     except ImportError as error:
-        raise MissingExtra(
-            "faces cannot be found without MediaPipe",
-            str(error),
-            "pip install mediapipe==0.10.21 (Python 3.10 to 3.12)",
-        ) from error
+        raise absent(error, "Finding faces") from error
     modules = os.path.join(os.path.dirname(mediapipe.__file__), "modules", "face_landmark")
     if not os.path.exists(os.path.join(modules, "face_landmark_with_attention.tflite")):
         raise MissingExtra(

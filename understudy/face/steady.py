@@ -22,21 +22,25 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from understudy.face.mesh import SKIN, STABLE
+from understudy.face.mesh import EYES, SKIN, STABLE
 from understudy.face.square import Points
 
 Array = npt.NDArray[np.float32]
-Double = npt.NDArray[np.float64]
 
 # How far a point may be from itself in another frame and still be the same but for noise. Camera noise of sigma 3 moves
 # points by about 0.15 pixels along each axis, whatever the size of the face, and the network adds some of its own.
 NOISE_PIXELS: Final = 0.45
-NOISE_EYES: Final = 0.0025  # of the distance of the eyes
-RIGID_SHARE: Final = 0.5  # of that, for the whole head: its noise is a mean over many points
+NOISE_EYES: Final = 0.003  # of the distance of the eyes
+HEAD_SHARE: Final = 0.7  # of that, for the whole head: its noise is a mean over many points
+FINE_SHARE: Final = 0.6  # of that, for lids, irises and brows, which are seen more exactly than lips and chin
 PAST: Final = 5  # frames before this one that have a say
 FADE: Final = 3.0  # frames: how fast their say fades (sigma)
-STIFFNESS: Final = 5.0
+STIFFNESS: Final = 2.0
 NEIGHBOURS: Final = 0.06  # radius (sigma) within which points must agree that they move, in eye distances
+
+FINE: Final = sorted(
+    {point for eye in EYES.values() for part in (eye.upper, eye.lower, eye.iris, eye.brow) for point in part}
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class Shape:
 
     points: Array  # (478, 3), its middle is 0
     near: Array  # (478, 478), rows sum to 1: how much each point listens to each
-    noise: float  # in eye distances
+    noise: Array  # (478,) in eye distances
+    head_noise: float
 
     @classmethod
     def of(cls, points: Points) -> Shape:
@@ -55,41 +60,44 @@ class Shape:
         near = np.exp(-0.5 * square / NEIGHBOURS**2)
         near[SKIN:, :SKIN] = 0  # an iris listens to itself: lids may stay when a gaze goes
         near /= near.sum(1, keepdims=True)
-        return cls(shape.astype(np.float32), near.astype(np.float32), max(NOISE_EYES, NOISE_PIXELS / unit))
+        noise = max(NOISE_EYES, NOISE_PIXELS / unit)
+        each = np.full(len(shape), noise)
+        each[FINE] *= FINE_SHARE
+        return cls(shape.astype(np.float32), near.astype(np.float32), each.astype(np.float32), HEAD_SHARE * noise)
 
 
 @dataclass(frozen=True)
 class Placed:
     """One frame taken apart: points = own @ linear.T + shift."""
 
-    linear: Double  # (3, 3): scale * rotation
-    shift: Double  # (3,)
+    linear: Array  # (3, 3): scale * rotation
+    shift: Array  # (3,)
     own: Array  # (478, 3) in the head, in eye distances
 
     @classmethod
     def of(cls, points: Points, shape: Shape) -> Placed:
         linear, shift = similarity(shape.points[list(STABLE)], points[list(STABLE)])
-        return cls(linear, shift, ((points - shift) @ np.linalg.inv(linear).T).astype(np.float32))
+        return cls(linear, shift, (points - shift) @ np.linalg.inv(linear).T)
 
     def points(self) -> Points:
         return np.asarray(self.own @ self.linear.T + self.shift, np.float32)
 
 
-def similarity(source: Points, target: Points) -> tuple[Double, Double]:
-    """The linear part (scale * rotation) and the shift that bring (k, 3) `source` nearest to `target` (Umeyama 1991)."""
+def similarity(source: Points, target: Points) -> tuple[Array, Array]:
+    """Scale times rotation, and the shift, that bring (k, 3) `source` nearest to `target` (Umeyama 1991)."""
     a, b = source.astype(np.float64), target.astype(np.float64)
     middle_a, middle_b = a.mean(0), b.mean(0)
     a, b = a - middle_a, b - middle_b
     u, stretch, v = np.linalg.svd(b.T @ a)
     flip = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ v))])
     linear = (u * flip) @ v * (stretch * flip).sum() / (a**2).sum()
-    return linear, middle_b - linear @ middle_a
+    return linear.astype(np.float32), (middle_b - linear @ middle_a).astype(np.float32)
 
 
-def rigid(linear: Double) -> Double:
+def rigid(linear: Array) -> Array:
     """The nearest scale * rotation to a mean of such."""
     u, stretch, v = np.linalg.svd(linear)
-    return np.asarray(u @ v * stretch.mean(), np.float64)
+    return np.asarray(u @ v * stretch.mean(), np.float32)
 
 
 def steadied(run: Iterable[Points], lookahead: int) -> Iterator[Points]:
@@ -116,36 +124,33 @@ def steadied(run: Iterable[Points], lookahead: int) -> Iterator[Points]:
 
 def blended(around: Sequence[Placed], here: int, shape: Shape) -> Points:
     """The frame at `here`, with what its neighbours say of the same."""
-    middle = around[here]
-    steps = np.arange(len(around)) - here
+    steps = np.arange(len(around), dtype=np.float32)[:, None] - here
     fade = np.exp(-0.5 * (steps / FADE) ** 2)
 
-    moved = np.array([head_shift(each, middle, shape) for each in around])
-    weight = fade * np.exp(-0.5 * (moved / (RIGID_SHARE * shape.noise)) ** 2)
-    mix = line(weight[:, None], steps)[:, 0]
-    linear = rigid(np.tensordot(mix, np.stack([each.linear for each in around]), 1))
-    shift = mix @ np.stack([each.shift for each in around])
+    linears = np.stack([each.linear for each in around])
+    shifts = np.stack([each.shift for each in around])
+    moved = head_shifts(linears, shifts, here, shape)
+    mix = line(fade * np.exp(-0.5 * (moved / shape.head_noise) ** 2)[:, None], steps)
+    linear = rigid((mix[:, :, None] * linears).sum(0))
 
     own = np.stack([each.own for each in around])
-    change = ((own - middle.own) ** 2).sum(-1) @ shape.near.T  # (frames, 478)
-    weights = fade[:, None] * np.exp(-0.5 * change / shape.noise**2)
-    mean = np.einsum("fp,fpc->pc", line(weights, steps), own)
-    return Placed(linear, shift, mean.astype(np.float32)).points()
+    change = ((own - own[here]) ** 2).sum(-1) @ shape.near.T  # (frames, 478)
+    mixes = line(fade * np.exp(-0.5 * change / shape.noise**2), steps)
+    return Placed(linear, (mix * shifts).sum(0), (mixes[:, :, None] * own).sum(0)).points()
 
 
-def head_shift(one: Placed, other: Placed, shape: Shape) -> float:
-    """How far the head's points are apart in two frames, in eye distances (root of the mean square)."""
+def head_shifts(linears: Array, shifts: Array, here: int, shape: Shape) -> Array:
+    """(frames,): how far the head's points are from where they are `here`, in eye distances (root mean square)."""
     spread = shape.points[list(STABLE)]
-    apart = spread @ (one.linear - other.linear).T + (one.shift - other.shift)
-    unit = np.cbrt(abs(np.linalg.det(other.linear)))
-    return float(np.sqrt((apart**2).sum(-1).mean()) / unit)
+    apart = spread @ (linears - linears[here]).transpose(0, 2, 1) + (shifts - shifts[here])[:, None]
+    unit = float(np.cbrt(np.linalg.det(linears[here])))
+    return np.asarray(np.sqrt((apart**2).sum(-1).mean(-1)) / unit, np.float32)
 
 
-def line(weights: Double, steps: npt.NDArray[np.int_]) -> Double:
+def line(weights: Array, steps: Array) -> Array:
     """Weights (frames, k) -> those of a weighted line through the frames, where it passes step 0: they sum to 1.
 
     Where weights are lopsided, at the ends of a run and where nothing to come is in sight, a mean would lag behind
     what moves steadily, and a line does not. It is stiff, so that it does not swing with the last frame's noise."""
-    s = steps[:, None].astype(np.float64)
-    zeroth, first, second = weights.sum(0), (weights * s).sum(0), (weights * s * s).sum(0) + STIFFNESS
-    return np.asarray(weights * (second - first * s) / (zeroth * second - first**2), np.float64)
+    zeroth, first, second = weights.sum(0), (weights * steps).sum(0), (weights * steps**2).sum(0) + STIFFNESS
+    return np.asarray(weights * (second - first * steps) / (zeroth * second - first**2), np.float32)

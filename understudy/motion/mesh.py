@@ -27,7 +27,7 @@ Bytes = npt.NDArray[np.uint8]
 
 # Coordinates are whole 1024ths of a pixel: mirroring twice is then exactly nothing, in pictures up to 8192 pixels.
 _GRID: Final = np.float32(1024)
-_REGIONS: Final = {"eyes": ("eye", "cheekSquint"), "brows": ("brow",), "mouth": ("mouth", "jaw", "nose", "cheekPuff", "tongue")}
+_REGIONS: Final = {"eyes": ("eye", "cheekSquint"), "brows": ("brow",), "mouth": ("mouth", "jaw", "nose")}
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class MotionMesh:
         columns = [self.names.index(other) if other in self.names else -1 for other in map(_other_side, self.names)]
         if -1 in columns:
             alone = [name for name, column in zip(self.names, columns, strict=True) if column < 0]
-            raise WrongMotion("a motion can be mirrored only if each of its curves has its other side", ", ".join(alone))
+            raise WrongMotion("to be mirrored, each curve of a motion needs its other side", f"only {', '.join(alone)}")
         pose = replace(
             self.pose,
             rotation=self.pose.rotation * np.outer(flip, flip),
@@ -182,26 +182,28 @@ class MotionMesh:
         reach = int(np.ceil(3 * seconds * float(self.rate)))
         if reach < 1 or not len(self):
             return self
-        shapes, log_scale = self.shapes, np.log(np.maximum(self.pose.scale, 1e-6))
-        kept = np.concatenate([self.pose.shift, log_scale[:, None], self.curves], axis=1).astype(np.float64)
-        sums = [np.zeros_like(kept), np.zeros(shapes.shape), np.zeros(self.pose.rotation.shape)]
-        total = np.zeros(len(self))
-        here = np.arange(len(self))
+        scale = np.exp(self._averaged(np.log(np.maximum(self.pose.scale, 1e-6)), seconds, reach))
+        shift = _on_grid(self._averaged(self.pose.shift, seconds, reach))
+        pose = Pose(average(self._averaged(self.pose.rotation, seconds, reach)), scale, shift)
+        return replace(
+            self,
+            points=_on_grid(pose.put(self._averaged(self.shapes, seconds, reach))),
+            pose=pose,
+            curves=self._averaged(self.curves, seconds, reach),
+        )
+
+    def _averaged(self, values: Floats, seconds: float, reach: int) -> Floats:
+        """(f, ...) each with up to `reach` neighbours of its shot on both sides; where nobody was seen, as it was."""
+        here, trailing = np.arange(len(self)), (1,) * (values.ndim - 1)
+        gathered, total = np.zeros(values.shape), np.zeros(len(self))
         for offset in range(-reach, reach + 1):
             there = np.clip(here + offset, 0, len(self) - 1)
             weight = np.exp(-0.5 * ((self.times[there] - self.times) / seconds) ** 2)
-            weight *= (there == here + offset) & (self.shots[there] == self.shots) & self.seen[there]
+            weight *= (there == here + offset) & (self.shots[there] == self.shots) & self.seen[there] & self.seen
+            gathered += weight.reshape(-1, *trailing) * values[there]
             total += weight
-            for gathered, values in zip(sums, (kept, shapes, self.pose.rotation), strict=True):
-                gathered += weight.reshape(-1, *[1] * (values.ndim - 1)) * values[there]
-        alone = (total <= 0) | ~self.seen
-        calm, shape, rotation = (
-            np.where(alone.reshape(-1, *[1] * (a.ndim - 1)), b, a / np.maximum(total, 1e-12).reshape(-1, *[1] * (a.ndim - 1)))
-            for a, b in zip(sums, (kept, shapes, self.pose.rotation), strict=True)
-        )
-        pose = Pose(average(rotation), np.exp(calm[:, 3]).astype(np.float32), _on_grid(calm[:, :3]))
-        points = np.where(alone[:, None, None], self.points, _on_grid(pose.put(np.asarray(shape, np.float32))))
-        return replace(self, points=points, pose=pose, curves=calm[:, 4:].astype(np.float32))
+        mean = gathered / np.where(total > 0, total, 1).reshape(-1, *trailing)
+        return np.where((total > 0).reshape(-1, *trailing), mean, values).astype(np.float32)
 
     def scaled(
         self,
@@ -220,7 +222,7 @@ class MotionMesh:
         What is scaled is the difference to `neutral (478, 3)`, the face at rest, and to the one pose of `still`; both
         are estimated from these frames unless given, as they must be for chunks to agree."""
         weights = {"mouth": strength * mouth, "eyes": strength * eyes, "brows": strength * brows}
-        if pose == 1 and all(weight == 1 for weight in weights.values()) or not len(self):
+        if not len(self) or (pose == 1 and all(weight == 1 for weight in weights.values())):
             return self
         rest = neutral_shape(self.points[self.seen] if self.seen.any() else self.points) if neutral is None else neutral
         amount = sum(weight * region_share(name) for name, weight in weights.items())
@@ -240,7 +242,8 @@ class MotionMesh:
         """The pose (1) that the head has on average."""
         pose = self.pose
         scale = np.exp(np.log(np.maximum(pose.scale, 1e-6)).mean(keepdims=True))
-        return Pose(average(pose.rotation.mean(0, keepdims=True)), scale.astype(np.float32), pose.shift.mean(0, keepdims=True))
+        rotation = average(pose.rotation.mean(0, keepdims=True))
+        return Pose(rotation, scale.astype(np.float32), pose.shift.mean(0, keepdims=True))
 
 
 def whole(chunks: Iterable[MotionMesh]) -> MotionMesh:
@@ -251,8 +254,9 @@ def whole(chunks: Iterable[MotionMesh]) -> MotionMesh:
     first = parts[0]
     if len(parts) == 1:
         return first
+    sizes = {part.mouths.shape[1:] for part in parts if part.mouths is not None}
     for part in parts[1:]:
-        if part.names != first.names or part.rate != first.rate or (part.mouths is None) != (first.mouths is None):
+        if part.names != first.names or part.rate != first.rate or len(sizes) > 1:
             raise WrongMotion(
                 "chunks of different performances cannot be one",
                 f"{len(first.names)} curves at {first.rate} a second, then {len(part.names)} at {part.rate}",
@@ -270,8 +274,13 @@ def whole(chunks: Iterable[MotionMesh]) -> MotionMesh:
         curves=np.concatenate([part.curves for part in parts]),
         seen=np.concatenate([part.seen for part in parts]),
         shots=np.concatenate([part.shots for part in parts]),
-        mouths=None if first.mouths is None else np.concatenate([p.mouths for p in parts if p.mouths is not None]),
+        mouths=np.concatenate([_mouths(part, sizes) for part in parts]) if sizes else None,
     )
+
+
+def _mouths(part: MotionMesh, sizes: set[tuple[int, ...]]) -> Bytes:
+    """The insides of a chunk's mouths; black where nobody was seen in the whole chunk."""
+    return part.mouths if part.mouths is not None else np.zeros((len(part), *min(sizes)), np.uint8)
 
 
 def join(*motions: MotionMesh) -> MotionMesh:

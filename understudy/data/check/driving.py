@@ -83,7 +83,7 @@ def judge(path: Path, which: int | None, warn: Warn, pace: Pace) -> tuple[list[F
     album, seen = Album(max((clip.frames or 600) // SAMPLES, 1)), Seen()
     pace.begin("checking", clip.frames)
     with MeshFinder() as finder:
-        for chunk in seen.met.along(watched(album.along(clip), which, warn)):
+        for chunk in seen.met.along(watched(album.along(clip), path.name, {}, which)):
             _measure(chunk, seen, album, finder)
             pace.at(seen.met.frames)
     return _findings(clip, seen), _tiles(album)
@@ -141,7 +141,7 @@ def _findings(clip: Clip, seen: Seen) -> list[Finding]:
 
 def _frames(clip: Clip, count: int) -> Finding:
     rate, seconds = float(clip.fps), count / float(clip.fps)
-    seen = f"{count} frame{'s' if count != 1 else ''}, {rate:.4g} a second, {seconds:.1f} s, {clip.size[0]} x {clip.size[1]}"
+    seen = f"{count}, {rate:.4g} a second, {seconds:.1f} s, {clip.size[0]} x {clip.size[1]} pixels"
     if count == 1:
         return Finding("note", "frames", seen, "one frame gives one frame: its expression, outright")
     if clip.fps < 12:
@@ -181,7 +181,10 @@ def _cuts(met: Met) -> Finding:
 def _turn(angles: Floats) -> Finding:
     far = np.percentile(np.abs(angles - np.median(angles, axis=0)), 98, axis=0)
     low, high = np.percentile(angles, 2, axis=0), np.percentile(angles, 98, axis=0)
-    seen = f"turns {low[0]:+.0f} to {high[0]:+.0f} degrees, nods {low[1]:+.0f} to {high[1]:+.0f}, tilts {low[2]:+.0f} to {high[2]:+.0f}"
+    seen = ", ".join(
+        f"{name} {least:+.0f} to {most:+.0f}"
+        for name, least, most in zip(("turns", "nods", "tilts"), low, high, strict=True)
+    )
     severity = graded(max(float(far[0]) / 34, float(far[1]) / 24), poor=1.0, note=0.7)
     advice = "smaller turns of the head: a bent picture follows about 30 degrees and is softly limited beyond"
     return Finding(severity, "head", seen, "" if severity == "good" else advice)

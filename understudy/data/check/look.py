@@ -79,7 +79,7 @@ def _around(place: npt.NDArray[np.float64], shape: tuple[int, ...]) -> tuple[npt
 
 
 def _blur(grey: Floats) -> float:
-    """The larger of both directions: 1 - (what a strong blur takes from the differences of neighbours) / (all of it)."""
+    """The larger of both directions: 1 - (what a strong blur takes of the differences of neighbours) / (all of it)."""
     found = []
     for kernel, axis in (((1, 9), 0), ((9, 1), 1)):
         steps = np.abs(np.diff(grey, axis=axis))

@@ -1,0 +1,98 @@
+"""The public program: a model is loaded, reads a driver, and draws a portrait.
+
+    model = understudy.load("warp")
+    frames = model.draw(portrait, model.read("driving.mp4"))
+    understudy.write("out.mp4", frames, sound="driving.mp4")
+
+Here everything yields: a film begins before it is finished, and may never end. So the driver is measured from the
+best of the first frames that show a face; `animate`, which has time for a pass over the whole driver, chooses among all
+of them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from typing import Any
+
+from understudy.animate.choices import Choices, choose
+from understudy.animate.driving import Driving, open_driving
+from understudy.clip import AnyPath, Clip, Timed, Warn
+from understudy.clip.media import say
+from understudy.errors import NoFace
+from understudy.face.portrait import Portrait
+from understudy.generator.warp import Reference, Warp
+from understudy.models import Model
+from understudy.motion.mesh import MotionMesh
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A driver and a generator: what `load` returns."""
+
+    model: Model
+    choices: Choices
+
+    def read(self, driving: AnyPath, *, warn: Warn = say) -> Driving:
+        """A film, picture, motion file or Live Link CSV as a stream of motion chunks, watched while it is iterated.
+
+        Errors: those of reading it; `NoFace` while it is watched."""
+        return open_driving(driving, warn=warn)
+
+    def draw(
+        self, portrait: AnyPath | Portrait, motion: Iterable[MotionMesh], *, reference: Reference | None = None
+    ) -> Clip:
+        """The performing portrait as a clip with the motion's rate and times, drawn while it is watched.
+
+        `reference`: the driver's frame that counts as the portrait's own, if it is known.
+        Errors: those of reading the portrait; `NoFace` while it is watched."""
+        if not isinstance(portrait, Portrait):
+            portrait = Portrait.read(portrait, which=self.choices.face, max_size=self.choices.max_size)
+        single = isinstance(motion, Driving) and motion.single
+        warp = Warp(portrait, self.choices.options(single))
+        motion, fps = _rate_of(motion)
+        height, width = portrait.picture.shape[:2]
+        return Clip(
+            fps=fps, size=(width, height), frames=None, seconds=None, opened=lambda: _draw(warp, motion, reference)
+        )
+
+
+def load(model: str = "auto", *, device: str = "auto", **choices: Any) -> Engine:
+    """A model by name, ready to read drivers and to draw portraits. `choices` are the fields of `Choices`.
+
+    Errors: `UnknownModel`, `BadOption`."""
+    chosen, _ = choose(model, device=device, steps=None, driver=None)
+    return Engine(chosen, Choices(**choices))
+
+
+def _rate_of(motion: Iterable[MotionMesh]) -> tuple[Iterable[MotionMesh], Fraction]:
+    """The motion, untouched, and its rate."""
+    if isinstance(motion, Driving):
+        return motion, motion.fps
+    chunks = iter(motion)
+    first = next(chunks, None)
+    if first is None:
+        raise NoFace("there is nothing to draw", "a motion without frames")
+    return (motion if chunks is not motion else chain([first], chunks)), first.rate
+
+
+def _draw(warp: Warp, motion: Iterable[MotionMesh], reference: Reference | None) -> Iterator[Timed]:
+    chunks, waiting = iter(motion), list[MotionMesh]()
+    while reference is None:
+        chunk = next(chunks, None)
+        if chunk is None:
+            raise NoFace("there is nobody in this motion", f"{sum(map(len, waiting))} frames without a face")
+        waiting.append(chunk)
+        reference = warp.reference([chunk])
+    times: deque[float] = deque()
+
+    def timed() -> Iterator[MotionMesh]:
+        for chunk in chain(waiting, chunks):
+            times.extend(chunk.times.tolist())
+            yield chunk
+
+    for frame in warp.draw(timed(), reference):
+        yield Fraction(times.popleft()).limit_denominator(1_000_000), frame

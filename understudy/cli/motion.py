@@ -1,0 +1,113 @@
+"""`understudy motion`: performances as files of their own: kept, looked at, edited, exchanged with other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from understudy.cli import say
+from understudy.cli.options import Face, Force, Json, Out
+
+app = typer.Typer(name="motion", help="Performances as files: read, look at, edit, exchange.", no_args_is_help=True)
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A motion file (.safetensors).")]
+
+
+@app.command()
+def read(
+    driving: Annotated[Path, typer.Argument(metavar="DRIVING", help="A film or a picture.")],
+    out: Out = None,
+    face: Face = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Watch a driver once and keep its motion, by default as NAME.safetensors here."""
+    from understudy.animate.motions import keep
+
+    with say.progress() as show:
+        kept = keep(driving, out or Path(f"{driving.stem}.safetensors"), face=face, force=force, progress=show)
+    _told(kept, json)
+
+
+@app.command()
+def info(file: File, json: Json = False) -> None:
+    """What is in a motion file: length, rate, curves, where it is from."""
+    from understudy.animate.motions import about
+
+    _told(about(file), json)
+
+
+@app.command()
+def export(file: File, out: Out = None, force: Force = False, json: Json = False) -> None:
+    """Write it as Live Link Face CSV, which Unreal, Blender and Maya read; by default as NAME.csv here."""
+    from understudy.animate.motions import export_livelink
+
+    _told(export_livelink(file, out or Path(f"{file.stem}.csv"), force=force), json)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV file of Live Link Face.")],
+    out: Out = None,
+    rate: Annotated[
+        float | None, typer.Option("--rate", help="Frames a second, instead of the timecodes'.", show_default=False)
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Take a Live Link Face recording in as a motion file, by default as NAME.safetensors here."""
+    from understudy.animate.motions import import_livelink
+
+    _told(import_livelink(file, out or Path(f"{file.stem}.safetensors"), rate=rate, force=force), json)
+
+
+@app.command()
+def edit(
+    file: File,
+    out: Out = None,
+    start: Annotated[float, typer.Option("--start", min=0, help="Seconds to leave out at the beginning.")] = 0.0,
+    end: Annotated[
+        float | None, typer.Option("--end", min=0, help="The second at which to stop.", show_default=False)
+    ] = None,
+    join: Annotated[
+        list[Path] | None, typer.Option("--join", help="Motion files to put behind it.", show_default=False)
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option("--rate", min=1, help="Frames a second; it lasts as long.", show_default=False)
+    ] = None,
+    speed: Annotated[float, typer.Option("--speed", min=0.1, max=10, help="2: twice as fast.")] = 1.0,
+    mirror: Annotated[bool, typer.Option("--mirror", help="Left for right.")] = False,
+    smooth: Annotated[float, typer.Option("--smooth", min=0, max=2, help="Seconds over which to quieten it.")] = 0.0,
+    strength: Annotated[float, typer.Option("--strength", min=0, max=3, help="Of the whole expression.")] = 1.0,
+    mouth: Annotated[float, typer.Option("--mouth", min=0, max=3, help="Of the mouth alone.")] = 1.0,
+    eyes: Annotated[float, typer.Option("--eyes", min=0, max=3, help="Of lids and gaze.")] = 1.0,
+    brows: Annotated[float, typer.Option("--brows", min=0, max=3, help="Of the brows.")] = 1.0,
+    pose: Annotated[float, typer.Option("--pose", min=0, max=3, help="Of the moves of the head.")] = 1.0,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Cut, join, retime, mirror, smooth or scale it, in this order; by default into NAME-edited.safetensors here."""
+    from understudy.animate.motions import Edits, edited
+
+    edits = Edits(
+        start=start, end=end, join=tuple(join or ()), rate=rate, speed=speed, mirror=mirror, smooth=smooth,
+        strength=strength, mouth=mouth, eyes=eyes, brows=brows, pose=pose,
+    )  # fmt: skip
+    _told(edited(file, out or Path(f"{file.stem}-edited.safetensors"), edits, force=force), json)
+
+
+def _told(about: object, json: bool) -> None:
+    """A summary of a motion: sentences for people, or one object."""
+    from understudy.animate.motions import About
+
+    assert isinstance(about, About)
+    say.warnings(about.warnings)
+    say.line(
+        f"{about.file}: {about.frames} frames, {about.fps:.4g} a second, {about.seconds:.1f} s; "
+        f"{len(about.curves)} curves; a face in {about.faces} frames, {about.cuts} cuts"
+    )
+    for name, value in about.provenance.items():
+        say.line(f"  {name}: {value}")
+    if json:
+        say.object_last(about)

@@ -1,0 +1,109 @@
+"""Shards: samples drawn or gathered ahead, as files of uint8 tensors that are read by number without being unpacked."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from understudy.diffusion.noise import chance
+from understudy.errors import BadOption, MediaError, MissingFile
+
+Samples = dict[str, Tensor]
+
+
+def fill(
+    folder: Path,
+    count: int,
+    each: int,
+    about: Mapping[str, Any],
+    make: Callable[[range], Samples],
+    mine: Callable[[int], bool] = lambda shard: True,
+) -> Iterator[int]:
+    """Make what is not there yet of `count` samples, `each` to a shard; yields how many are there after each shard.
+
+    `about` says what they are. A shard that says something else is refused: BadOption. `mine` says which shards this
+    process makes, when several share the work."""
+    folder.mkdir(parents=True, exist_ok=True)
+    there = 0
+    for shard, begin in enumerate(range(0, count, each)):
+        numbers = range(begin, min(begin + each, count))
+        path = folder / f"{shard:05d}.safetensors"
+        if path.exists():
+            _check(path, about, numbers)
+        elif mine(shard):
+            _write(path, make(numbers), about, numbers)
+        there += len(numbers)
+        yield there
+
+
+class Shards:
+    """Samples that were made ahead, shuffled anew in every pass, without end.
+
+    Number n is sample n % count of pass n // count, in that pass's own order."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.paths = sorted(folder.glob("[0-9]*.safetensors"))
+        if not self.paths:
+            raise MissingFile(f"There are no shards in {folder}", remedy="the command that makes them")
+        self.seed = seed
+        self.counts = [len(_numbers(path)) for path in self.paths]
+        self.starts = [sum(self.counts[:number]) for number in range(len(self.counts))]
+        self.count = sum(self.counts)
+        self.order = lru_cache(maxsize=2)(self._order)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, numbers: Sequence[int]) -> Samples:
+        """Samples (n, ...) by number."""
+        found = [self._one(int(self.order(number // self.count)[number % self.count])) for number in numbers]
+        return {name: torch.stack([sample[name] for sample in found]) for name in found[0]}
+
+    def _one(self, index: int) -> Samples:
+        shard = max(number for number, start in enumerate(self.starts) if start <= index)
+        with safe_open(self.paths[shard], "pt") as file:
+            return {name: file.get_slice(name)[index - self.starts[shard]] for name in file.keys()}  # noqa: SIM118
+
+    def _order(self, turn: int) -> Tensor:
+        return torch.randperm(self.count, generator=chance(self.seed, turn, purpose=0x73686172))
+
+
+def _write(path: Path, samples: Samples, about: Mapping[str, Any], numbers: range) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    said = {"about": json.dumps(dict(about), sort_keys=True), "numbers": json.dumps([numbers.start, numbers.stop])}
+    try:
+        save_file({name: value.contiguous() for name, value in samples.items()}, partial, said)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _said(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise MediaError(f"{path} is not a shard, or damaged", str(error), f"rm {path}, and the same command") from error
+
+
+def _numbers(path: Path) -> range:
+    return range(*json.loads(_said(path).get("numbers", "[0, 0]")))
+
+
+def _check(path: Path, about: Mapping[str, Any], numbers: range) -> None:
+    said = json.loads(_said(path).get("about", "{}"))
+    if said != json.loads(json.dumps(dict(about))) or _numbers(path) != numbers:
+        raise BadOption(
+            f"{path} holds other samples than this run asks for",
+            f"it says {said} and samples {_numbers(path)}, asked for were {dict(about)} and {numbers}",
+            f"another folder, or rm -r {path.parent}",
+        )

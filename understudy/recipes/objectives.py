@@ -1,0 +1,48 @@
+"""What losses are made of: functions of pictures in [-1, 1] and of what nets say of them. Each gives a scalar, fp32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def far(result: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Mean absolute difference (n, c, h, w), weighted by place (n, 1, h, w)."""
+    difference = (result.float() - truth.float()).abs()
+    return (difference * weight).mean() / weight.mean()
+
+
+def edges(result: Tensor, truth: Tensor, weight: Tensor, scales: int = 3) -> Tensor:
+    """Mean absolute difference of the gradients along both axes, at `scales` sizes: blur costs here, not a wrong tone."""
+    total = result.new_zeros((), dtype=torch.float32)
+    for scale in range(scales):
+        if scale:
+            result, truth, weight = (F.avg_pool2d(x, 2) for x in (result, truth, weight))
+        for axis in (2, 3):
+            step = torch.diff(result.float(), dim=axis) - torch.diff(truth.float(), dim=axis)
+            at = weight.narrow(axis, 1, weight.shape[axis] - 1)
+            total = total + (step.abs() * at).mean() / at.mean() / (2 * scales)
+    return total
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of latents from N(0, 1): nats, mean over latents."""
+    mean, log_variance = mean.float(), log_variance.float()
+    return (mean**2 + log_variance.exp() - 1 - log_variance).mean() / 2
+
+
+def told_apart(true: Tensor, made: Tensor) -> Tensor:
+    """What a critic makes smaller: hinge loss (Lim and Ye 2017) of its opinions, + is true."""
+    return (F.relu(1 - true.float()).mean() + F.relu(1 + made.float()).mean()) / 2
+
+
+def unlike(result: Sequence[Tensor], truth: Sequence[Tensor]) -> Tensor:
+    """Mean absolute difference of features, of which each kind counts the same whatever its size."""
+    differences = [
+        (a.float() - b.float()).abs().mean() / b.float().abs().mean().clamp_min(1e-6)
+        for a, b in zip(result, truth, strict=True)
+    ]
+    return torch.stack(differences).mean()
