@@ -85,7 +85,7 @@ def better_paired(mate: npt.NDArray[np.intp], apart: Values) -> npt.NDArray[np.i
         return sum((min(pairing[a], pairing[b]), max(pairing[a], pairing[b])) not in edges for a, b in edges)
 
     least = broken(mate)
-    for i, j in ((i, int(j)) for i in range(SKIN) for j in np.flatnonzero(apart[i, :SKIN] < 0.12)):
+    for i, j in np.argwhere(apart[:SKIN, :SKIN] < 0.12).tolist():
         k = int(mate[j])  # j, a candidate for the mate of i, is now the mate of k
         if len({i, j, k, int(mate[i])}) < 4:
             continue

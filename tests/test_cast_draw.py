@@ -177,8 +177,12 @@ def test_mouth_leaves_the_brows_alone() -> None:
 
 
 def test_teeth_stay_inside_the_mouth() -> None:
-    d = drawn(hows.joined([hows.neutral(1), having(jawOpen=1, mouthUpperUpLeft=1, mouthUpperUpRight=1)]), seed=1, size=160)
-    lips = d.landmarks.pixels[1, [NAMES.index(f"lip_{edge}_{i}") for edge in ("outer_upper", "outer_lower") for i in range(11)]]
+    d = drawn(
+        hows.joined([hows.neutral(1), having(jawOpen=1, mouthUpperUpLeft=1, mouthUpperUpRight=1)]), seed=1, size=160
+    )
+    lips = d.landmarks.pixels[
+        1, [NAMES.index(f"lip_{edge}_{i}") for edge in ("outer_upper", "outer_lower") for i in range(11)]
+    ]
     left, top = (lips.amin(0) - 6).long().tolist()
     right, bottom = (lips.amax(0) + 6).long().tolist()
     bright, dull = d.image[1].amax(0), d.image[1].amin(0)

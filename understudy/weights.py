@@ -1,7 +1,7 @@
 """Weights on disk: safetensors whose header says what they are, by which recipe and commit they came to be.
 
-`save` and `load` are for the weights that this project trains. Matrices are stored in 2 bytes a number, or in one, with a
-scale for every output channel.
+`save` and `load` are for the weights that this project trains. Matrices are stored in 2 bytes a number, or in one, with
+a scale for every output channel.
 """
 
 from __future__ import annotations
@@ -56,8 +56,14 @@ class Weights:
 
 def save(path: Path, tensors: Mapping[str, Tensor], about: About) -> None:
     """Write weights whole or not at all. `about.storage` decides how many bytes a number of a matrix takes."""
-    stored = {name: value for key, tensor in tensors.items() for name, value in _packed(key, tensor, about.storage).items()}
-    said = {"format": FORMAT, **{f.name: getattr(about, f.name) for f in fields(about)}, "config": as_json(about.config)}
+    stored = {
+        name: value for key, tensor in tensors.items() for name, value in _packed(key, tensor, about.storage).items()
+    }
+    said = {
+        "format": FORMAT,
+        **{f.name: getattr(about, f.name) for f in fields(about)},
+        "config": as_json(about.config),
+    }
     partial = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -76,7 +82,9 @@ def load(path: Path) -> Weights:
             said = json.loads((file.metadata() or {})["understudy"])
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
         if said.pop("format") != FORMAT:
-            raise BadWeights(f"{path} is of another version of Understudy", f"version {said.get('version')}", "a newer one")
+            raise BadWeights(
+                f"{path} is of another version of Understudy", f"version {said.get('version')}", "a newer one"
+            )
         about = About(**{**said, "config": from_json(said["config"], configs())})
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise BadWeights(
@@ -103,7 +111,9 @@ def fill(net: nn.Module, weights: Weights) -> list[str]:
         if weights.tensors[name].shape != place.shape
     ]
     if unfit:
-        raise BadWeights(f"The weights of {weights.about.name} do not fit", ", ".join(unfit), "building it from its own config")
+        raise BadWeights(
+            f"The weights of {weights.about.name} do not fit", ", ".join(unfit), "building it from its own config"
+        )
     net.load_state_dict({name: weights.tensors[name] for name in places})
     unknown = [name for name in weights.tensors if name not in places]
     return [f"{weights.about.name} has weights that nothing here takes: {', '.join(unknown)}"] if unknown else []
@@ -117,7 +127,9 @@ def commit() -> str:
         return ""
     git = ["git", "--no-optional-locks"]  # asking must not get in the way of somebody who commits
     try:
-        head = subprocess.check_output([*git, "rev-parse", "--short=12", "HEAD"], cwd=here, text=True, stderr=subprocess.DEVNULL)
+        head = subprocess.check_output(
+            [*git, "rev-parse", "--short=12", "HEAD"], cwd=here, text=True, stderr=subprocess.DEVNULL
+        )
         changes = subprocess.check_output([*git, "status", "--porcelain", "--untracked-files=no"], cwd=here, text=True)
     except (OSError, subprocess.CalledProcessError):  # no git, or nothing committed yet
         return ""
@@ -131,8 +143,8 @@ def configs() -> tuple[type, ...]:
 
     return (
         autoencoder.AutoencoderConfig, autoencoder.TemporalAutoencoderConfig, blocks.TimeConfig, blocks.CodeConfig,
-        unet.UNetConfig, control.ControlConfig, control.HintConfig, reference.ReferenceConfig, generator.GeneratorConfig,
-        generator.StartConfig, noise.Linear, noise.ScaledLinear, noise.Cosine, noise.Sigmoid, noise.RectifiedFlow,
+        unet.UNetConfig, control.ControlConfig, control.HintConfig, reference.ReferenceConfig,
+        generator.GeneratorConfig, generator.StartConfig, noise.Linear, noise.ScaledLinear, noise.Cosine, noise.Sigmoid, noise.RectifiedFlow,
     )  # fmt: skip
 
 

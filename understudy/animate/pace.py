@@ -37,19 +37,21 @@ class Pace:
         self._tell, self._often = tell, often
         self._told = 0.0
         self._marks: deque[tuple[float, int]] = deque(maxlen=RECENT)
-        self._stage, self._after = "", 0.0
+        self._stage, self.after = "", 0.0
         self._total: int | None = None
         self.announced = False
 
     def begin(self, stage: str, total: int | None, *, done: int = 0) -> None:
-        """A stage of `total` frames begins, `done` of which were done by an earlier run."""
-        self._stage, self._total, self._after = stage, total, 0.0
+        """A stage of `total` frames begins, `done` of which were done by an earlier run.
+
+        The clock runs from when the first frames come out: until then networks are loaded, once."""
+        self._stage, self._total, self.after = stage, total, 0.0
         self._marks.clear()
-        self.at(done)
+        self._tell(Progress(stage, done, total))
 
     def expect(self, after: float) -> None:
         """What later stages will take, in seconds."""
-        self._after = after
+        self.after = after
 
     def at(self, done: int) -> None:
         """So many frames of the stage are done."""
@@ -60,13 +62,14 @@ class Pace:
             self._tell(Progress(self._stage, done, self._total, self.left))
 
     def announce(self, opening: str) -> None:
-        """Say once what is being done and how long it will take, as measured so far."""
-        if self.announced:
+        """Say once what is being done and how long it will take, as soon as that could be measured."""
+        left = self.left
+        if self.announced or (left is None and self._total is not None):
             return
         self.announced = True
-        left, total = self.left, f" for {self._total} frames" if self._total else ""
+        total = f" for {self._total} frames" if self._total else ""
         expected = "" if left is None else f"; about {spoken(left)}{total}"
-        self._tell(Progress(self._stage, self._marks[-1][1], self._total, left, f"{opening}{expected}"))
+        self._tell(Progress(self._stage, self._marks[-1][1] if self._marks else 0, self._total, left, f"{opening}{expected}"))
 
     @property
     def left(self) -> float | None:
@@ -76,7 +79,7 @@ class Pace:
         (first, before), (last, done) = self._marks[0], self._marks[-1]
         if done <= before:
             return None
-        return max(self._total - done, 0) * (last - first) / (done - before) + self._after
+        return max(self._total - done, 0) * (last - first) / (done - before) + self.after
 
 
 def spoken(seconds: float) -> str:

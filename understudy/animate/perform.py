@@ -248,9 +248,9 @@ class Job:
         """With the first frames that show a face, draw a few, to know how long all will take; and say so."""
         if self.pace.announced:
             return
-        each = seconds_a_frame(self.warp, chunk, TRIED)
-        if each is not None:
-            self.pace.expect((self.source.frames or 0) * each)
+        if not self.pace.after:
+            self.pace.expect((self.source.frames or 0) * (seconds_a_frame(self.warp, chunk, TRIED) or 0))
+        if self.pace.after:
             self.pace.announce(self.opening)
 
     def _reference(self, motion: Iterable[MotionMesh]) -> Reference:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -105,12 +106,9 @@ def reference_in(
 
 def seconds_a_frame(warp: Warp, chunk: MotionMesh, tries: int) -> float | None:
     """How long drawing will take, from drawing a few frames; None where nobody is seen yet."""
-    import time
-
     reference = warp.reference([chunk])
     if reference is None:
         return None
-    begun = time.perf_counter()
-    drawn = sum(1 for _ in islice(warp.draw([chunk[:tries]], reference), tries))
+    moments = [time.perf_counter() for _ in islice(warp.draw([chunk[: tries + 1]], reference), tries + 1)]
     warp.limited = 0  # they will be drawn, and counted, again
-    return (time.perf_counter() - begun) / max(drawn, 1)
+    return (moments[-1] - moments[0]) / max(len(moments) - 1, 1)  # the first one also makes what is made once

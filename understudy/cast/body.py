@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from understudy.cast.paint import Paint, colour3
 from understudy.cast.hair import covers_ears
+from understudy.cast.paint import Paint
 from understudy.cast.soft import CLOUDS, GRAIN, cover, hill, mix, noise, step
 from understudy.cast.view import Rays
 from understudy.cast.who import Who
@@ -104,7 +104,13 @@ def _neck_paint(who: Who, x: Tensor, y: Tensor, n: Tensor) -> Paint:
     cord = hill(side - 0.10 - 0.32 * (y + 1.62), 0.035) * step(-1.70, -1.5, y) * step(-1.1, -1.3, y)
     pit = hill(x, 0.05) * hill(y + 1.63, 0.05)
     bone = hill(y + 1.66 - 0.10 * (side - 0.1), 0.03) * step(0.08, 0.2, side) * step(0.9, 0.5, side)
-    shade = 1 - 0.10 * hill(side - 0.02 - 0.3 * (y + 1.62), 0.04) * step(-1.65, -1.5, y) - 0.25 * pit + 0.08 * cord + 0.10 * bone
+    shade = (
+        1
+        - 0.10 * hill(side - 0.02 - 0.3 * (y + 1.62), 0.04) * step(-1.65, -1.5, y)
+        - 0.25 * pit
+        + 0.08 * cord
+        + 0.10 * bone
+    )
     fine = noise(CLOUDS, x * 0.3 + who.shift[:, 0], y * 0.3)
     colour = who.skin * (0.97 + 0.03 * fine)[:, None]
     return Paint(colour, n, 0.08 * ones, 0.1 * ones, ones, shade, 0 * ones, 0 * ones)
@@ -127,7 +133,11 @@ def _dressed(who: Who, paint: Paint, x: Tensor, y: Tensor, pixel: Tensor, neck: 
     folds = noise(CLOUDS, x * 0.16 + who.shift[:, 1] + 0.12 * y, y * 0.09)
     weave = noise(GRAIN, x * 1.5, y * 1.5) / (1 + (pixel * 40) ** 2)
     hem = step(0.075, 0.06, below)
-    rib = torch.where(kind == 3, 0.5 + 0.5 * torch.cos(x * 62 / (0.7 + 0.3 * neck)), 0.5 + 0.5 * torch.cos(torch.atan2(x, y + 1.1) * 95))
+    rib = torch.where(
+        kind == 3,
+        0.5 + 0.5 * torch.cos(x * 62 / (0.7 + 0.3 * neck)),
+        0.5 + 0.5 * torch.cos(torch.atan2(x, y + 1.1) * 95),
+    )
     rib = rib / (1 + (pixel * 30) ** 2)
     cloth = who.cloth.expand(-1, -1, *x.shape[1:])
     tone = 1 + 0.14 * folds + 0.06 * weave
@@ -152,7 +162,9 @@ def _collar(who: Who, colour: Tensor, shade: Tensor, x: Tensor, y: Tensor, pixel
     kind = who.clothes
     # shirt: two points that fold over
     fold = torch.maximum((side - 0.15 - (-1.40 - y) * 0.42).abs() - 0.145 + 0.10 * (y + 1.45), (y + 1.33).abs() - 0.40)
-    fold = torch.maximum(fold, -1.34 - 0.9 * (side - 0.25).clamp_min(0) * 0 - y - 0.42 + 0.55 * (0.36 - side).clamp_min(0))
+    fold = torch.maximum(
+        fold, -1.34 - 0.9 * (side - 0.25).clamp_min(0) * 0 - y - 0.42 + 0.55 * (0.36 - side).clamp_min(0)
+    )
     shirt = (kind == 2).float()
     on = cover(fold, pixel) * shirt
     around = hill(fold, 0.014 + pixel) * shirt

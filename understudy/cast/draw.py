@@ -15,7 +15,7 @@ from understudy.cast.eye import brow, eye
 from understudy.cast.how import How
 from understudy.cast.landmarks import Landmarks, landmarks
 from understudy.cast.mouth import mouth
-from understudy.cast.paint import Paint, Spot, Window, window
+from understudy.cast.paint import Paint, Spot, window
 from understudy.cast.rig import Face, pose_face
 from understudy.cast.scene import background
 from understudy.cast.shade import Light, cast_shadow, doubled, hair_lit, halved, light, lit
@@ -23,7 +23,20 @@ from understudy.cast.shape import CENTRE, Solid, bake, face_point
 from understudy.cast.skin import beard, nostrils, plain, skin
 from understudy.cast.soft import mix, step
 from understudy.cast.style import Plate, developed, finished
-from understudy.cast.view import DISTANCE, HALF, LOW, PIVOT, Hit, Rays, View, look_up, meet, on_plane, pixels, rays, view
+from understudy.cast.view import (
+    DISTANCE,
+    HALF,
+    LOW,
+    PIVOT,
+    Hit,
+    Rays,
+    View,
+    look_up,
+    meet,
+    pixels,
+    rays,
+    view,
+)
 from understudy.cast.who import Who
 from understudy.errors import BadOption
 
@@ -81,13 +94,23 @@ def plan(how: How, height: int, width: int) -> Plan:
     return Plan(height, width, table, side(1.90), side(0.76), side(0.92), side(0.62), min(max(row, 0), height - 8))
 
 
-def draw(who: Who, how: How, height: int, width: int | None = None, render: Callable[..., tuple[Plate, Masks, Landmarks]] | None = None) -> Drawn:  # fmt: skip
+def draw(
+    who: Who,
+    how: How,
+    height: int,
+    width: int | None = None,
+    render: Callable[..., tuple[Plate, Masks, Landmarks]] | None = None,
+) -> Drawn:
     """Draw `how[i]` as `who[i]`. `render` may be a compiled version of `render_plate`."""
     width = height if width is None else width
     if min(height, width) < SMALLEST:
-        raise BadOption("a picture that small shows nobody", f"{width}x{height}", f"at least {SMALLEST} pixels each way")
+        raise BadOption(
+            "a picture that small shows nobody", f"{width}x{height}", f"at least {SMALLEST} pixels each way"
+        )
     if len(who) != len(how):
-        raise BadOption("each person needs one expression", f"{len(who)} people and {len(how)} expressions", "who.repeated(n)")
+        raise BadOption(
+            "each person needs one expression", f"{len(who)} people and {len(how)} expressions", "who.repeated(n)"
+        )
     sizes = plan(how, height, width)
     soft.ready(who.skin.device)
     shape.ready(sizes.table, who.skin.device)
@@ -128,7 +151,7 @@ class Lit:
     shadow: Tensor
 
 
-def _head(w: Who, face: Face, v: View, r: Rays, hit: Hit, solid: Solid, lamp: Light, p: Plan, points: Landmarks) -> Lit:  # fmt: skip
+def _head(w: Who, face: Face, v: View, r: Rays, hit: Hit, solid: Solid, lamp: Light, p: Plan, points: Landmarks) -> Lit:
     more = look_up(solid.more, hit.direction)
     over, normal, hollow, hat = more[:, 0], more[:, 1:4], more[:, 4], more[:, 5]
     normal = normal * torch.rsqrt((normal * normal).sum(1, keepdim=True) + 1e-6)
@@ -141,7 +164,9 @@ def _head(w: Who, face: Face, v: View, r: Rays, hit: Hit, solid: Solid, lamp: Li
     fine, broad = hair.texture(w, hit.direction, hit.point, normal, v.pixel)
     albedo = hair.colour(w, fine, broad)
     shade = 1 - 3.0 * hollow.clamp(0, 0.2)
-    strands = hair_lit(albedo, _seen(v, hair.tangent(hit.direction, normal)), facing, lamp, shadow, shade, fine)
+    strands = hair_lit(
+        albedo, _seen(v, hair.tangent(w, hit.direction, hit.point, normal)), facing, lamp, shadow, shade, fine
+    )
     ragged = 0.012 * step(-0.3, 0.3, hit.direction[1]) + 0.002
     grown = step(-0.004, 0.016 + v.pixel * 0.4, over + ragged * fine)
     knit, stitch = hair.knit(w, hit.direction, v.pixel)
@@ -179,8 +204,12 @@ def _features(w: Who, face: Face, lamp: Light, spot: Spot, paint: Paint, p: Plan
 
     coat = within(coat, points.middle("face"), p.face, all_over)
     coat = within(coat, points.middle("mouth"), p.mouth, lambda s, q: mouth(w, face, s, q))
-    for e, b, name in zip(face.eyes, face.brows, ("eye_left", "eye_right"), strict=True):
-        coat = within(coat, points.middle(name), p.eye, lambda s, q, e=e, b=b: brow(w, b, s, eye(w, face, e, s, q, key)))  # type: ignore[misc]
+    for i, name in enumerate(("eye_left", "eye_right")):
+
+        def looking(s: Spot, q: Paint, i: int = i) -> Paint:
+            return brow(w, face.brows[i], s, eye(w, face, face.eyes[i], s, q, key))
+
+        coat = within(coat, points.middle(name), p.eye, looking)
     return Paint.unpacked(coat)
 
 
@@ -202,7 +231,14 @@ def _with_ears(w: Who, v: View, r: Rays, hit: Hit, lamp: Light, p: Plan, head: L
         shown = lit(layer.paint, _seen(v, layer.paint.normal), lamp, 0.55 + 0.45 * shadow)
         nearer = mix(torch.ones_like(share), step(-0.01, 0.01, far - layer.far), share)
         on = layer.share * nearer
-        rest = [torch.maximum(share, layer.share), mix(far, layer.far, on), hairy * (1 - on), eyes * (1 - on), lips * (1 - on), shadow]
+        rest = [
+            torch.maximum(share, layer.share),
+            mix(far, layer.far, on),
+            hairy * (1 - on),
+            eyes * (1 - on),
+            lips * (1 - on),
+            shadow,
+        ]
         colours = [mix(patch[:, 0:3], shown, on), mix(patch[:, 3:6], layer.paint.colour, on)]
         pack = cut.pasted(pack, torch.cat([*colours, torch.stack(rest, 1)], 1))
     return Lit(pack[:, 0:3], pack[:, 3:6], *pack[:, 6:].unbind(1))
@@ -232,7 +268,9 @@ def _with_body(w: Who, v: View, flat: tuple[Tensor, Tensor], solid: Solid, lamp:
     return Lit(colour, albedo, under(none, torso.share), under(none + 99, far), none, none, none, none)
 
 
-def _composed(w: Who, face: Face, v: View, r: Rays, hit: Hit, flat: tuple[Tensor, Tensor], lamp: Light, head: Lit, stage: Lit) -> tuple[Plate, Masks]:  # fmt: skip
+def _composed(
+    w: Who, face: Face, v: View, r: Rays, hit: Hit, flat: tuple[Tensor, Tensor], lamp: Light, head: Lit, stage: Lit
+) -> tuple[Plate, Masks]:
     before = step(-0.03, 0.03, head.far - stage.far) * stage.share
     on = head.share * (1 - before)
     colour, albedo = mix(stage.colour, head.colour, on), mix(stage.flat, head.flat, on)
@@ -247,6 +285,3 @@ def _composed(w: Who, face: Face, v: View, r: Rays, hit: Hit, flat: tuple[Tensor
         eyes=on * head.eyes * (1 - framed), mouth=on * head.mouth,
     )  # fmt: skip
     return Plate(developed(colour), developed(albedo), person, depth), masks
-
-
-__all__ = ["Drawn", "Masks", "Plan", "Window", "draw", "plan", "render_plate"]

@@ -20,7 +20,9 @@ def brow(who: Who, b: Brow, spot: Spot, paint: Paint) -> Paint:
     off = spot.y - b.height(a)
     half = b.half(a)
     lean = spot.x * b.side - off * (1.6 - 1.1 * a)
-    comb = 0.6 * noise(STRANDS, lean * 1.3 + 0.11 * b.side, off * 1.6) + 0.6 * noise(STRANDS, lean * 2.6 + 0.3, off * 1.6)
+    comb = 0.6 * noise(STRANDS, lean * 1.3 + 0.11 * b.side, off * 1.6) + 0.6 * noise(
+        STRANDS, lean * 2.6 + 0.3, off * 1.6
+    )
     seen = 1 / (1 + (spot.pixel * 22) ** 2)
     rough = comb * seen
     edge = half * (1 + 0.22 * rough) - off.abs()
@@ -28,8 +30,12 @@ def brow(who: Who, b: Brow, spot: Spot, paint: Paint) -> Paint:
     soft = 0.008 + spot.pixel * 0.7
     inside = step(-soft, soft, torch.minimum(edge, ends))
     dense = who.brow_dense * (0.86 + 0.17 * rough).clamp(0.45, 1.05) * step(-0.12, 0.22, a)
-    grey = mix(who.brow_colour.expand(-1, -1, *spot.x.shape[1:]), colour3(0.4, 0.39, 0.38, like=spot.x), who.hair_grey * 0.6)
-    return paint.over(grey * (1 + 0.25 * rough)[:, None].clamp_min(0.3), (inside * dense).clamp(0, 1), gloss=0.06, glow=0.2)
+    grey = mix(
+        who.brow_colour.expand(-1, -1, *spot.x.shape[1:]), colour3(0.4, 0.39, 0.38, like=spot.x), who.hair_grey * 0.6
+    )
+    return paint.over(
+        grey * (1 + 0.25 * rough)[:, None].clamp_min(0.3), (inside * dense).clamp(0, 1), gloss=0.06, glow=0.2
+    )
 
 
 def eye(who: Who, face: Face, e: Eye, spot: Spot, paint: Paint, key: Tensor) -> Paint:
@@ -54,7 +60,7 @@ def eye(who: Who, face: Face, e: Eye, spot: Spot, paint: Paint, key: Tensor) -> 
 def _lids(who: Who, e: Eye, spot: Spot, paint: Paint, a: Tensor, up: Tensor, high: Tensor, low: Tensor) -> Paint:
     soft = spot.pixel * 0.5
     ac = a.clamp(-1.3, 1.3)
-    lid = (high - up)  # negative above the edge
+    lid = high - up  # negative above the edge
     crease = who.eye_open * (1 - 0.75 * ac * ac * 0.8) + e.fold + 0.006
     over = up - crease * (1 - 0.1 * ac)
     reach = step(1.28, 0.85, a.abs())
@@ -111,7 +117,9 @@ def _ball(who: Who, face: Face, e: Eye, spot: Spot, key: Tensor, under: Tensor, 
     bulge = n + 0.25 * torch.stack([gx + 0 * u, gy + 0 * u, gz + 0 * u], 1) * step(1.25, 0.6, s)[:, None]
     bulge = bulge * torch.rsqrt((bulge * bulge).sum(1, keepdim=True))
     ones = torch.ones_like(u)
-    return Paint(eyeball_colour, n * 0.5 + bulge * 0.5, 0.25 * ones, 0.8 * ones, 0.15 * ones, lid_shadow, ones, 0 * ones)
+    return Paint(
+        eyeball_colour, n * 0.5 + bulge * 0.5, 0.25 * ones, 0.8 * ones, 0.15 * ones, lid_shadow, ones, 0 * ones
+    )
 
 
 def _catchlight(colour: Tensor, n: Tensor, gaze: Tensor, half: Tensor, soft: Tensor) -> Tensor:
@@ -145,12 +153,18 @@ def _lashes(who: Who, e: Eye, spot: Spot, paint: Paint, a: Tensor, up: Tensor, h
     lean = a - (0.10 + 0.20 * a) * t * (1.0 + 0.5 * t)
     comb = ((lean * 11.0 + 0.5).remainder(1) - 0.5).abs() * (2 * e.wide / 11.0)
     width = (0.0062 * (1 - t) + 0.0008) * (0.7 + 0.6 * strong)
-    hairs = cover(comb - width, soft) * step(1.0, 0.92, rise / tall) * step(-0.002, 0.002, rise) * step(1.08, 0.98, a.abs())
+    hairs = (
+        cover(comb - width, soft) * step(1.0, 0.92, rise / tall) * step(-0.002, 0.002, rise) * step(1.08, 0.98, a.abs())
+    )
     lower_t = ((low - up) / (0.018 * strong + 0.004)).clamp(0, 1)
     lower_comb = ((a * 9.0 - 0.9 * a * lower_t).remainder(1) - 0.5).abs() * (2 * e.wide / 9.0)
-    lower = cover(lower_comb - 0.0035 * (1 - lower_t), soft) * step(1, 0.9, lower_t) * step(-0.001, 0.003, low - up) * step(0.98, 0.9, a.abs()) * step(-0.7, -0.2, a)
+    lower = (
+        cover(lower_comb - 0.0035 * (1 - lower_t), soft)
+        * step(1, 0.9, lower_t)
+        * step(-0.001, 0.003, low - up)
+        * step(0.98, 0.9, a.abs())
+        * step(-0.7, -0.2, a)
+    )
     dark = torch.maximum(line * (0.62 + 0.38 * strong), hairs * (0.35 + 0.6 * strong))
     dark = torch.maximum(dark, lower * 0.45 * strong * (1 - e.shut))
     return paint.over(ink.expand(-1, -1, *up.shape[1:]), dark.clamp(0, 0.97), gloss=0.03, glow=0.0)
-
-

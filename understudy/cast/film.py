@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +43,7 @@ def _ease(s: Floats) -> Floats:
 def follow(seed: int, channel: Channel, seconds: Floats) -> Floats:
     """The channel's value (frames, values): a minimum-jerk step from target to target."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def cell(k: int) -> tuple[float, Floats]:
         chance = _chance(seed, channel.number, k)
         begins = (k + 0.55 * chance.random()) * channel.every
@@ -62,7 +62,12 @@ def follow(seed: int, channel: Channel, seconds: Floats) -> Floats:
 
 
 def _sway(number: int, every: float, values: int, spread: float) -> Channel:
-    return Channel(number, every, every * 0.45 * 0.98, lambda chance: np.clip(chance.normal(0, spread, values), -2.2 * spread, 2.2 * spread))
+    return Channel(
+        number,
+        every,
+        every * 0.45 * 0.98,
+        lambda chance: np.clip(chance.normal(0, spread, values), -2.2 * spread, 2.2 * spread),
+    )
 
 
 def _gaze(chance: np.random.Generator) -> Floats:
@@ -91,13 +96,15 @@ def _group(groups: tuple[tuple[tuple[str, float], ...], ...], rest: float) -> Ca
 # What speaking mouths pass through: open, rounded, spread, pressed, lip to teeth, and half shapes.
 SPOKEN: tuple[dict[str, float], ...] = (
     {"jawOpen": 0.55, "mouthLowerDownLeft": 0.25, "mouthLowerDownRight": 0.25},
-    {"jawOpen": 0.32, "mouthStretchLeft": 0.30, "mouthStretchRight": 0.30, "mouthUpperUpLeft": 0.15, "mouthUpperUpRight": 0.15},
+    {"jawOpen": 0.32, "mouthStretchLeft": 0.3, "mouthStretchRight": 0.3, "mouthUpperUpLeft": 0.15,
+     "mouthUpperUpRight": 0.15},
     {"jawOpen": 0.28, "mouthFunnel": 0.6},
     {"jawOpen": 0.12, "mouthPucker": 0.65},
     {"mouthPressLeft": 0.35, "mouthPressRight": 0.35, "mouthRollLower": 0.25, "mouthRollUpper": 0.2},
     {"jawOpen": 0.06, "mouthRollLower": 0.6, "mouthUpperUpLeft": 0.2, "mouthUpperUpRight": 0.2},
-    {"jawOpen": 0.18, "mouthLowerDownLeft": 0.4, "mouthLowerDownRight": 0.4, "mouthStretchLeft": 0.2, "mouthStretchRight": 0.2},
-    {"jawOpen": 0.22, "tongueOut": 0.0},
+    {"jawOpen": 0.18, "mouthLowerDownLeft": 0.4, "mouthLowerDownRight": 0.4, "mouthStretchLeft": 0.2,
+     "mouthStretchRight": 0.2},
+    {"jawOpen": 0.22, "mouthShrugUpper": 0.2},
     {"jawOpen": 0.42},
 )  # fmt: skip
 
@@ -150,7 +157,9 @@ def _blinks(seed: int, seconds: Floats) -> tuple[Floats, Floats]:
 def motion(seed: int, start: int, count: int, fps: float = 25.0, calm: float = 1.0) -> How:
     """Frames `start` to `start + count` of the seed's film. `calm` scales head turns (1: about 20 degrees)."""
     if count < 1 or fps <= 0:
-        raise BadOption("a film needs frames", f"{count} frames at {fps} frames per second", "at least one frame, and fps over 0")
+        raise BadOption(
+            "a film needs frames", f"{count} frames at {fps} frames per second", "at least one frame, and fps over 0"
+        )
     seconds = (start + np.arange(count)) / fps
     curves = follow(seed, MOOD, seconds) * 0.85
     curves = np.maximum(curves, follow(seed, BROW, seconds))
@@ -175,7 +184,9 @@ def motion(seed: int, start: int, count: int, fps: float = 25.0, calm: float = 1
     for name, shut in (("eyeBlinkLeft", left), ("eyeBlinkRight", right)):
         i = INDEX[name]
         values[:, i] = torch.maximum(values[:, i], torch.tensor(shut, dtype=torch.float32))
-    turn = turned + np.stack([0.9 * drift[:, 0], 1.1 * nod[:, 0] + 0.6 * drift[:, 1], 0.7 * nod[:, 1] + 0.6 * drift[:, 2]], 1)
+    turn = turned + np.stack(
+        [0.9 * drift[:, 0], 1.1 * nod[:, 0] + 0.6 * drift[:, 1], 0.7 * nod[:, 1] + 0.6 * drift[:, 2]], 1
+    )
     turn = np.clip(turn, [-YAW, -PITCH, -ROLL], [YAW, PITCH, ROLL])
     place = np.stack([0.010 * drift[:, 0] + 0.0012 * turned[:, 0], 0.008 * drift[:, 5], 1 + 0.012 * drift[:, 4]], 1)
     return How(values, torch.tensor(turn, dtype=torch.float32), torch.tensor(place, dtype=torch.float32))

@@ -148,7 +148,7 @@ def _clumps(who: Who, d: Directions) -> Tensor:
     near_part = (d[0] - 0.28 * who.hair_part * covers_ears(who)).abs()
     lock = noise(STRANDS, across * 0.11, along * 0.11) * 0.10 * step(0.0, 0.15, near_part)
     curl = noise(GRAIN, d[0] * 0.28 + who.shift[:, 1], d[1] * 0.28 + d[2] * 0.17) * 0.30
-    curl = curl * torch.where(who.cut == AFRO, 0.45, 0.8)
+    curl = curl * torch.where(who.cut == AFRO, 0.35, 0.8)
     return lock * (1 - curly) + curl * curly
 
 
@@ -160,33 +160,43 @@ def _hat(who: Who, d: Directions, px: Tensor, py: Tensor, pz: Tensor, skin: Tens
     dome = ellipsoid(d, (0.0, 0.30, -0.10), (0.78 * who.head_width, 0.95, 1.0 * who.head_depth)) - skin
     beanie = torch.where(edge > 0, dome.clamp_min(0.05) + 0.02 + fold, edge * 0.5)
     middle = py + 0.10 * (0.5 - pz * 0.5) - 0.60
-    band = torch.where(middle.abs() < 0.085, hairy.clamp_min(0) + 0.028 * (1 - (middle / 0.085) ** 2), -0.1 - 0 * middle)
+    band = torch.where(
+        middle.abs() < 0.085, hairy.clamp_min(0) + 0.028 * (1 - (middle / 0.085) ** 2), -0.1 - 0 * middle
+    )
     none = torch.full_like(skin, -0.2)
     return torch.where(who.hat == 1, beanie, torch.where(who.hat == 2, band, none))
 
 
-def tangent(d: Directions, normal: Tensor) -> Tensor:
-    """The way strands run over the surface, (b, 3, h, w), unit: away from the crown, in the surface."""
+def tangent(who: Who, d: Directions, point: Directions, normal: Tensor) -> Tensor:
+    """The way strands run over the surface, (b, 3, h, w), unit: away from the crown, or every way in curls."""
     up = d[1] * CROWN[1] + d[2] * CROWN[2]
     away = torch.stack([d[0] * up, d[1] * up - CROWN[1], d[2] * up - CROWN[2]], 1)
+    x, y, z = point
+    curls = [noise(GRAIN, x * 0.5 + k, y * 0.5 + z * 0.3 + 0.37 * k) for k in (0.0, 0.3, 0.6)]
+    away = away * (1 - 0.75 * _is(who, CURLY, AFRO)[:, None]) + 0.7 * _is(who, CURLY, AFRO)[:, None] * torch.stack(
+        curls, 1
+    )
     away = away - normal * (away * normal).sum(1, keepdim=True)
     return away * torch.rsqrt((away * away).sum(1, keepdim=True) + 1e-6)
 
 
 def texture(who: Who, d: Directions, point: Directions, normal: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor]:
-    """Strand pattern (about -1 to 1) and a slower one for clumps of colour. Fades where strands are finer than pixels."""
+    """Strand pattern (about -1 to 1) and a slower one, for clumps of colour. Strands finer than pixels fade."""
     across, along = strands(who, d)
     curly = _is(who, CURLY, AFRO)
     # the edge of a curtain of hair is seen end on: there, strands lie one behind the other
     layers = (point[0] ** 2 + point[2] ** 2 + 1e-6).sqrt()
     end_on = ((normal[:, 0] * point[2] - normal[:, 2] * point[0]) / layers) ** 2
     wall = covers_ears(who) * step(0.2, 0.5, end_on)
-    fine = 0.6 * noise(STRANDS, across * 0.85, along * 0.40) + 0.55 * noise(STRANDS, across * 2.3 + 0.4, along * 0.55) / (1 + (pixel * 50) ** 2)
+    fine = 0.6 * noise(STRANDS, across * 0.85, along * 0.40) + 0.55 * noise(
+        STRANDS, across * 2.3 + 0.4, along * 0.55
+    ) / (1 + (pixel * 50) ** 2)
     fine = mix(fine, noise(STRANDS, layers * 0.9, point[1] * 0.3), wall)
     broad = noise(STRANDS, across * 0.24 + 0.3, along * 0.2)
-    x, y, z = d
-    swirl = noise(CLOUDS, x * 0.9 + who.shift[:, 1], y * 0.9 + z * 0.6)
-    curl = noise(GRAIN, x * 0.55 + 0.02 * swirl, y * 0.55 + z * 0.3 + 0.02 * swirl)
+    x, y, z = point  # curls fill space: they look the same on every side of the hair
+    swirl = 0.05 * noise(CLOUDS, x * 0.9 + who.shift[:, 1], y * 0.9 + z * 0.6)
+    coils = noise(GRAIN, x * 0.62 + swirl, y * 0.62 + z * 0.35 - swirl)
+    curl = 1.5 * coils + 0.6 * noise(GRAIN, x * 1.5 + swirl, y * 1.5 + z * 0.8) / (1 + (pixel * 40) ** 2)
     seen = 1 / (1 + (pixel * 28) ** 2)
     buzz = _is(who, BUZZ)
     fine = mix(fine, noise(GRAIN, x * 2.6, y * 2.6 + z), buzz)
@@ -222,7 +232,12 @@ def beard(who: Who, face_x: Tensor, face_y: Tensor, d: Directions, mouth: object
     lower = under * chin * soul * step(-0.50, -0.58, face_y + 0.55 * (side - 0.18).clamp_min(0) * 0)
     above = face_y - top_lip
     philtrum = 1 - 0.35 * hill(face_x - m.middle, 0.018)
-    tache = step(0.004, 0.03, above) * step(0.155, 0.10, above + 0.25 * (a - 0.5).clamp_min(0) ** 2) * step(1.38, 1.1, a) * philtrum
+    tache = (
+        step(0.004, 0.03, above)
+        * step(0.155, 0.10, above + 0.25 * (a - 0.5).clamp_min(0) ** 2)
+        * step(1.38, 1.1, a)
+        * philtrum
+    )
     return lower, tache
 
 
@@ -233,7 +248,7 @@ def covers_ears(who: Who) -> Tensor:
 
 def knit(who: Who, d: Directions, pixel: Tensor) -> tuple[Tensor, Tensor]:
     """A knitted cap's colour (b, 3, h, w), and the shade of its stitches and fold."""
-    px, py, pz, around = _frame_point(d)
+    px, py, pz, _ = _frame_point(d)
     edge = py + 0.16 * (0.5 - pz * 0.5) - 0.44
     seen = 1 / (1 + (pixel * 26) ** 2)
     turn = torch.atan2(d[0], d[2])

@@ -12,7 +12,8 @@ from torch import Tensor
 from understudy.errors import BadOption
 
 ARKIT_NAMES: tuple[str, ...] = (
-    "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeSquintLeft", "eyeWideLeft",
+    "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeSquintLeft",
+    "eyeWideLeft",
     "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight", "eyeSquintRight",
     "eyeWideRight",
     "jawForward", "jawLeft", "jawRight", "jawOpen",
@@ -60,7 +61,11 @@ class How:
         return replace(self, curves=changed)
 
     def held(
-        self, yaw: float | None = None, pitch: float | None = None, roll: float | None = None, scale: float | None = None
+        self,
+        yaw: float | None = None,
+        pitch: float | None = None,
+        roll: float | None = None,
+        scale: float | None = None,
     ) -> How:
         """The same with the head turned otherwise (degrees), or nearer."""
         turn, place = self.turn.clone(), self.place.clone()
@@ -172,7 +177,10 @@ def _one(seed: int) -> How:
     look(curves, float(np.clip(chance.normal(0, 0.4), -1, 1)), float(np.clip(chance.normal(0, 0.3), -1, 1)))
     spread = np.array([20.0, 10.0, 8.0])
     turn = np.clip(chance.normal(0, 1, 3) * spread, [-YAW, -PITCH, -ROLL], [YAW, PITCH, ROLL])
-    place = [*np.clip(chance.normal(0, 0.05, 2), -0.15, 0.15), float(np.exp(np.clip(chance.normal(0, 0.07), -0.18, 0.18)))]
+    place = [
+        *np.clip(chance.normal(0, 0.05, 2), -0.15, 0.15),
+        float(np.exp(np.clip(chance.normal(0, 0.07), -0.18, 0.18))),
+    ]
     return How(
         curves[None],
         torch.tensor(turn, dtype=torch.float32)[None],

@@ -28,13 +28,21 @@ def _names() -> tuple[str, ...]:
         names += [f"{own}_brow_top_{i}" for i in range(BROW)] + [f"{own}_brow_bottom_{i}" for i in range(BROW)]
     for edge in ("outer_upper", "inner_upper", "inner_lower", "outer_lower"):
         names += [f"lip_{edge}_{i}" for i in range(LIP)]
-    names += ["nose_root", "nose_bridge", "nose_bridge_low", "nose_tip", "nose_under", "nose_wing_left", "nose_wing_right"]
+    names += [
+        "nose_root",
+        "nose_bridge",
+        "nose_bridge_low",
+        "nose_tip",
+        "nose_under",
+        "nose_wing_left",
+        "nose_wing_right",
+    ]
     names += [f"jaw_{i}" for i in range(2 * len(JAW) - 1)] + [f"forehead_{i}" for i in range(len(FOREHEAD))]
     return tuple(names)
 
 
 NAMES: tuple[str, ...] = _names()
-"""Lids run from the inner to the outer corner, brows from the inner end out, lips and jaw from the left of the picture."""
+"""Lids run from the inner to the outer corner, brows from the inner end out, lips and jaw from the picture's left."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,7 @@ def _spread(values: Tensor, like: Tensor) -> Tensor:
 
 
 def _pairs(x: Tensor, y: Tensor) -> Tensor:
-    x, y = torch.broadcast_tensors(x, y)
+    x, y = x + 0 * y, y + 0 * x
     return torch.stack([x[:, 0], y[:, 0]], -1)
 
 
@@ -131,8 +139,18 @@ def _lips(m: Mouth) -> Tensor:
 def _nose(who: Who, face: Face) -> Tensor:
     tip = -0.30 * who.nose_long + 0.012 * (face.sneer[0] + face.sneer[1])
     nil = torch.zeros_like(tip)
-    wing = [(s * (0.125 * who.nose_wide + 0.012 * face.sneer[i]), tip - 0.045 + 0.02 * face.sneer[i]) for i, s in ((0, 1), (1, -1))]
-    places = [(nil, nil + 0.06), (nil, 0.06 + (tip - 0.06) * 0.35), (nil, 0.06 + (tip - 0.06) * 0.68), (nil, tip), (nil, tip - 0.115), *wing]
+    wing = [
+        (s * (0.125 * who.nose_wide + 0.012 * face.sneer[i]), tip - 0.045 + 0.02 * face.sneer[i])
+        for i, s in ((0, 1), (1, -1))
+    ]
+    places = [
+        (nil, nil + 0.06),
+        (nil, 0.06 + (tip - 0.06) * 0.35),
+        (nil, 0.06 + (tip - 0.06) * 0.68),
+        (nil, tip),
+        (nil, tip - 0.115),
+        *wing,
+    ]
     return torch.cat([_pairs(x, y) for x, y in places], 1)
 
 

@@ -37,19 +37,27 @@ def mouth(who: Who, face: Face, spot: Spot, paint: Paint) -> Paint:
     paint = paint.replaced(replace(cavity, shade=cavity.shade * (0.55 + 0.45 * depth)), opened)
     paint = replace(paint, mouth=torch.maximum(torch.maximum(share, opened), paint.mouth))
     gap = (upper - lower).clamp_min(0)
-    seam = hill(y - 0.5 * (upper + lower), 0.0055 + 0.35 * gap + soft * 0.4) * step(1.08, 0.92, a.abs()) * step(0.05, 0.0, gap)
+    seam = (
+        hill(y - 0.5 * (upper + lower), 0.0055 + 0.35 * gap + soft * 0.4)
+        * step(1.08, 0.92, a.abs())
+        * step(0.05, 0.0, gap)
+    )
     line = who.lip * colour3(0.16, 0.09, 0.09, like=x)
     paint = paint.over(line, seam * 0.80, gloss=0.05)
     return _tongue_out(who, m, spot, paint, a)
 
 
-def _lip_colour(who: Who, m: Mouth, x: Tensor, y: Tensor, a: Tensor, top: Tensor, upper: Tensor, lower: Tensor, bottom: Tensor) -> Tensor:
+def _lip_colour(
+    who: Who, m: Mouth, x: Tensor, y: Tensor, a: Tensor, top: Tensor, upper: Tensor, lower: Tensor, bottom: Tensor
+) -> Tensor:
     creases = noise(STRANDS, a * 0.30 + who.shift[:, 0], y * 0.4)
     up_share = ((y - upper) / (top - upper).clamp_min(0.004)).clamp(0, 1)
     low_share = ((lower - y) / (lower - bottom).clamp_min(0.004)).clamp(0, 1)
     tone = torch.where(y > 0.5 * (upper + lower), 0.80 + 0.10 * up_share, 1.06 - 0.10 * low_share)
     tone = tone * (1 + 0.07 * creases) * (1 - 0.25 * step(0.75, 1.05, a.abs()))
-    inner = step(0.25, 0.0, torch.maximum(torch.where(y > upper, up_share, 0 * y), torch.where(y < lower, low_share, 0 * y)))
+    inner = step(
+        0.25, 0.0, torch.maximum(torch.where(y > upper, up_share, 0 * y), torch.where(y < lower, low_share, 0 * y))
+    )
     return who.lip * (tone * (1 - 0.30 * inner))[:, None]
 
 
@@ -68,12 +76,18 @@ def _cavity(who: Who, m: Mouth, spot: Spot) -> Paint:
     dark = colour3(0.030, 0.006, 0.006, like=like).expand(-1, -1, *x.shape[1:])
     tongue_y = m.lower - 0.03 + 0.10 * (0.12 - (m.upper - m.lower)).clamp(0, 0.12)
     tongue = 1 - (((x - m.middle) / 0.165) ** 2 + ((y - tongue_y) / (0.085 + 0.15 * m.jaw)) ** 2)
-    flesh = colour3(0.46, 0.125, 0.115, like=like) * (0.55 + 0.45 * step(0, 0.6, tongue) - 0.18 * hill(x - m.middle, 0.012) * step(0.1, 0.7, tongue))[:, None]
+    flesh = (
+        colour3(0.46, 0.125, 0.115, like=like)
+        * (0.55 + 0.45 * step(0, 0.6, tongue) - 0.18 * hill(x - m.middle, 0.012) * step(0.1, 0.7, tongue))[:, None]
+    )
     colour = mix(dark, flesh, step(-0.06, 0.10, tongue) * 0.9)
     ivory = colour3(0.80, 0.75, 0.66, like=like)
     tooth = 0.060
     index = (curve / tooth).abs()
-    split = hill(index - index.round(), 0.055 + 0.35 * soft / tooth) * (index > 0.5) * 0.22 + hill(curve, 0.004 + 0.4 * soft) * 0.20
+    split = (
+        hill(index - index.round(), 0.055 + 0.35 * soft / tooth) * (index > 0.5) * 0.22
+        + hill(curve, 0.004 + 0.4 * soft) * 0.20
+    )
     rounding = (1 - 0.42 * arc.clamp(0, 1.6)).clamp_min(0.2)
     upper_edge = rest - 0.040 + 0.022 * arc + 0.007 * hill(index - 1.6, 0.5) - 0.004 * torch.cos(6.2832 * index)
     top_teeth = torch.minimum(y - upper_edge, 0.115 - (y - upper_edge)) - 0.02 * (arc - 1.1).clamp_min(0)
@@ -95,7 +109,7 @@ def _cavity(who: Who, m: Mouth, spot: Spot) -> Paint:
 
 def _tongue_out(who: Who, m: Mouth, spot: Spot, paint: Paint, a: Tensor) -> Paint:
     out = m.tongue
-    _, upper, lower, bottom = m.edges(a)
+    _, upper, _, _ = m.edges(a)
     tip = m.lower - 0.22 * out
     middle_y = 0.5 * (m.lower + 0.02 + tip)
     half = 0.5 * (m.lower + 0.02 - tip) + 0.005
@@ -110,6 +124,6 @@ def _tongue_out(who: Who, m: Mouth, spot: Spot, paint: Paint, a: Tensor) -> Pain
     lean = lean * torch.rsqrt((lean * lean).sum(1, keepdim=True))
     paint = paint.shaded(1 - 0.35 * hill(spot.y - tip + 0.015, 0.02) * hill(x, wide) * step(0.06, 0.3, out))
     painted = paint.over(flesh, share, gloss=0.6, sharp=0.6, glow=0.6, normal=lean)
-    return replace(painted, shade=mix(painted.shade, torch.ones_like(share), share), mouth=torch.maximum(paint.mouth, share))
-
-
+    return replace(
+        painted, shade=mix(painted.shade, torch.ones_like(share), share), mouth=torch.maximum(paint.mouth, share)
+    )

@@ -23,8 +23,15 @@ class Paint:
     eyes: Tensor  # (b, h, w) 1 where an eye shows between its lids
     mouth: Tensor  # (b, h, w) 1 on lips, teeth and tongue
 
-    def over(self, colour: Tensor, share: Tensor, gloss: float | Tensor | None = None, sharp: float | None = None,
-             glow: float | None = None, normal: Tensor | None = None) -> Paint:  # fmt: skip
+    def over(
+        self,
+        colour: Tensor,
+        share: Tensor,
+        gloss: float | Tensor | None = None,
+        sharp: float | None = None,
+        glow: float | None = None,
+        normal: Tensor | None = None,
+    ) -> Paint:
         """With a coat of something else where `share` says so."""
 
         def coat(old: Tensor, new: float | Tensor | None) -> Tensor:

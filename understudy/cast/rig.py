@@ -261,12 +261,20 @@ def _mouth(who: Who, curve: _curves) -> Mouth:
         smile, frown = curve("mouthSmile" + own), curve("mouthFrown" + own)
         stretch, dimple = curve("mouthStretch" + own), curve("mouthDimple" + own)
         reach = who.mouth_wide * (
-            1 + 0.25 * smile + 0.05 * frown + 0.2 * stretch + 0.1 * dimple - 0.40 * pucker - 0.26 * funnel - 0.10 * opened
-            + 0.03 * curve("mouthPress" + own) - 0.04 * curve("cheekPuff")
+            1 + 0.25 * smile + 0.05 * frown + 0.2 * stretch + 0.1 * dimple - 0.40 * pucker - 0.26 * funnel
+            - 0.10 * opened + 0.03 * curve("mouthPress" + own) - 0.04 * curve("cheekPuff")
         )  # fmt: skip
         toward = sign * (curve("mouthLeft") - curve("mouthRight"))
         reach = reach * (1 + 0.06 * toward.clamp(-1, 1))
-        height = y + 0.010 + 0.095 * smile - 0.080 * frown - 0.022 * stretch + 0.012 * dimple - 0.42 * jaw * (1 - 0.3 * smile)
+        height = (
+            y
+            + 0.010
+            + 0.095 * smile
+            - 0.080 * frown
+            - 0.022 * stretch
+            + 0.012 * dimple
+            - 0.42 * jaw * (1 - 0.3 * smile)
+        )
         return side + sign * reach, height + 0.02 * curve("noseSneer" + own) + 0.3 * close * jaw * 0.2
 
     def lift(own: str) -> Tensor:
@@ -285,12 +293,23 @@ def _mouth(who: Who, curve: _curves) -> Mouth:
         lift=(lift("Left"), lift("Right")),
         drop=(0.07 * curve("mouthLowerDownLeft"), 0.07 * curve("mouthLowerDownRight")),
         upper_thick=who.lip_upper
-        * (1 - 0.85 * roll_upper) * (1 - 0.4 * press) * (1 + 0.25 * pucker + 0.35 * funnel) * (1 - 0.16 * smiles) * (1 - 0.12 * opened),
+        * (1 - 0.85 * roll_upper)
+        * (1 - 0.4 * press)
+        * (1 + 0.25 * pucker + 0.35 * funnel)
+        * (1 - 0.16 * smiles)
+        * (1 - 0.12 * opened),
         lower_thick=who.lip_lower
-        * (1 - 0.8 * roll_lower) * (1 - 0.4 * press) * (1 + 0.15 * pucker + 0.3 * funnel + 0.12 * shrug_lower) * (1 - 0.12 * smiles),
+        * (1 - 0.8 * roll_lower)
+        * (1 - 0.4 * press)
+        * (1 + 0.15 * pucker + 0.3 * funnel + 0.12 * shrug_lower)
+        * (1 - 0.12 * smiles),
         bow=who.lip_bow,
         round=round_,
-        forward=0.09 * pucker + 0.07 * funnel + 0.04 * shrug_lower - 0.035 * press - 0.04 * (roll_upper + roll_lower) * 0.5,
+        forward=0.09 * pucker
+        + 0.07 * funnel
+        + 0.04 * shrug_lower
+        - 0.035 * press
+        - 0.04 * (roll_upper + roll_lower) * 0.5,
         roll_upper=roll_upper,
         roll_lower=roll_lower,
         press=press,

@@ -29,7 +29,9 @@ def _painted(who: Who, x: Tensor, y: Tensor) -> Tensor:
     vignette = 1.08 - 0.28 * (x * x + y * y).clamp_max(2)
     lit_side = 1 + 0.16 * x * who.light[:, 0].sin().sign()
     clouds = noise(CLOUDS, x * 0.16 + sx, y * 0.16 + sy)
-    studio = ground * ((0.80 + 0.35 * torch.exp(-((x - 0.1) ** 2 + (y - 0.1) ** 2) / 0.9)) * (1 + 0.04 * clouds))[:, None]
+    studio = (
+        ground * ((0.80 + 0.35 * torch.exp(-((x - 0.1) ** 2 + (y - 0.1) ** 2) / 0.9)) * (1 + 0.04 * clouds))[:, None]
+    )
     bokeh = _bokeh(who, x, y)
     wall = mix(ground * (1 + 0.09 * clouds)[:, None], second * 0.7, step(-0.42, -0.46, y) * 0.8)
     grain = noise(GRAIN, x * 0.4, y * 0.4 + sx)
@@ -47,7 +49,10 @@ def _painted(who: Who, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _bokeh(who: Who, x: Tensor, y: Tensor) -> Tensor:
-    out = who.ground * 0.35 + who.ground_second * 0.12 * (1 + 0.5 * noise(CLOUDS, x * 0.2 + who.shift[:, 0], y * 0.2))[:, None]
+    out = (
+        who.ground * 0.35
+        + who.ground_second * 0.12 * (1 + 0.5 * noise(CLOUDS, x * 0.2 + who.shift[:, 0], y * 0.2))[:, None]
+    )
     for k in range(9):
         seed = who.shift[:, 0] * 37.0 + who.shift[:, 1] * 17.0 + 2.399 * k
         cx, cy = torch.sin(seed * 12.9 + 1.7 * k) * 1.05, torch.sin(seed * 7.7 + k * k) * 0.85 + 0.15
@@ -64,7 +69,10 @@ def _window(who: Who, x: Tensor, y: Tensor) -> Tensor:
     wall = who.ground * (0.62 + 0.12 * noise(CLOUDS, x * 0.15, y * 0.15))[:, None]
     pane = torch.maximum((x - off).abs() - 0.62, (y - 0.25).abs() - 0.75)
     bar = torch.minimum((x - off).abs(), (y - 0.25).abs()) - 0.035
-    bright = torch.tensor([0.95, 1.0, 1.05], device=x.device)[None, :, None, None] * (0.75 + 0.35 * step(-0.4, 0.9, y))[:, None]
+    bright = (
+        torch.tensor([0.95, 1.0, 1.05], device=x.device)[None, :, None, None]
+        * (0.75 + 0.35 * step(-0.4, 0.9, y))[:, None]
+    )
     green = torch.tensor([0.25, 0.36, 0.18], device=x.device)[None, :, None, None]
     blob = step(0.1, -0.5, y - 0.25 * noise(CLOUDS, x * 0.3 + who.shift[:, 1], y * 0.3))
     outside = mix(bright, green.expand_as(bright), blob * 0.75)

@@ -54,7 +54,7 @@ def light(who: Who, v: View) -> Light:
 
 
 def lit(paint: Paint, normal: Tensor, lamp: Light, shadow: Tensor) -> Tensor:
-    """The paint's colour under light. `normal` (b, 3, h, w) in picture space; `shadow` (b, h, w) 1 where the key is seen."""
+    """The paint's colour under light. `normal` (b, 3, h, w) as the picture sees it; `shadow` 1 in the light."""
     facing = (normal * lamp.key).sum(1)
     glow = paint.glow[:, None]
     wrap = normal.new_tensor([0.42, 0.24, 0.18])[None, :, None, None] * glow + 0.05
@@ -86,7 +86,9 @@ def _shine(paint: Paint, normal: Tensor, lamp: Light, facing: Tensor, shadow: Te
     return lamp.key_colour * point[:, None] + lamp.sky * fill[:, None]
 
 
-def hair_lit(colour: Tensor, tangent: Tensor, normal: Tensor, lamp: Light, shadow: Tensor, shade: Tensor, fine: Tensor) -> Tensor:
+def hair_lit(
+    colour: Tensor, tangent: Tensor, normal: Tensor, lamp: Light, shadow: Tensor, shade: Tensor, fine: Tensor
+) -> Tensor:
     """Hair after Kajiya and Kay: strands shine across their run, twice, the second time in their own colour."""
 
     def lobe(shift: float, power: float) -> Tensor:

@@ -69,7 +69,9 @@ def face_direction(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return dx * scale, dy * scale, dz * scale
 
 
-def ellipsoid(d: tuple[Tensor, Tensor, Tensor], middle: tuple[Tensor | float, ...], size: tuple[Tensor | float, ...]) -> Tensor:
+def ellipsoid(
+    d: tuple[Tensor, Tensor, Tensor], middle: tuple[Tensor | float, ...], size: tuple[Tensor | float, ...]
+) -> Tensor:
     """Distance from CENTRE along a direction to the far side of an ellipsoid; soft where the direction misses it."""
     a = b = c = torch.zeros((), device=d[0].device)
     for axis in range(3):
@@ -87,7 +89,7 @@ class Solid:
     """The map of one batch of heads."""
 
     radius: Tensor  # (b, 1, n, n) outermost surface, skin or hair
-    more: Tensor  # (b, 7, n, n): how far hair stands over skin, normal x y z, hollowness, hat over skin, radius of the skin
+    more: Tensor  # (b, 7, n, n): hair over skin, normal x y z, hollowness, hat over skin, radius of the skin
 
 
 def base(who: Who, face: Face, d: tuple[Tensor, Tensor, Tensor]) -> Tensor:
@@ -107,8 +109,10 @@ def base(who: Who, face: Face, d: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         (0.42 * who.chin_width, 0.545 * who.jaw_length + 0.46 * drop, 0.66),
     )
     cheeks = 0.045 * who.cheeks + 0.025
-    gonion = ellipsoid(d, (aside * 0.6, -0.52 - 0.5 * drop, 0.05), (0.575 * w * who.jaw_width, 0.36, 0.5))
-    whole = smax(smax(skull, jaw, 0.20), gonion, 0.22)
+    gonion = ellipsoid(
+        d, (aside * 0.6, -0.44 - 0.5 * drop, 0.05), (0.565 * w * (0.45 + 0.55 * who.jaw_width), 0.42, 0.5)
+    )
+    whole = smax(smax(skull, jaw, 0.20), gonion, 0.30)
     whole = smax(whole, chin, 0.20)
     px, py = face_point(x, y, z)
     front = step(-0.1, 0.35, z)
@@ -151,7 +155,9 @@ def eyeball(who: Who, face: Face, side: int) -> tuple[Tensor, Tensor, Tensor]:
 def _rest(who: Who, d: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     w, h, dep = who.head_width, who.head_height, who.head_depth
     skull = ellipsoid(d, (0.0, 0.22 * h, -0.10), (0.745 * w, 0.83 * h, 0.97 * dep))
-    jaw = ellipsoid(d, (0.0, -0.34, 0.13), (0.595 * w * (0.35 + 0.65 * who.jaw_width), 0.74 * who.jaw_length, 0.80 * dep))
+    jaw = ellipsoid(
+        d, (0.0, -0.34, 0.13), (0.595 * w * (0.35 + 0.65 * who.jaw_width), 0.74 * who.jaw_length, 0.80 * dep)
+    )
     return smax(skull, jaw, 0.20)
 
 
@@ -171,7 +177,9 @@ def _nose(who: Who, face: Face, x: Tensor, y: Tensor) -> Tensor:
     for side in (1, -1):
         sneer = face.sneer[0 if side > 0 else 1]
         flare = 0.102 * who.nose_wide + 0.012 * sneer
-        wings = wings + 0.078 * who.nose_out * bump(x - side * flare, y - tip + 0.055 - 0.025 * sneer, 0.037 * who.nose_wide, 0.045)
+        wings = wings + 0.078 * who.nose_out * bump(
+            x - side * flare, y - tip + 0.055 - 0.025 * sneer, 0.037 * who.nose_wide, 0.045
+        )
     base_of = 0.06 * bump(x, y - tip + 0.07, 0.095 * who.nose_wide, 0.05)
     return ridge + ball + wings + base_of
 
@@ -180,7 +188,9 @@ def _muzzle(who: Who, face: Face, x: Tensor, y: Tensor) -> Tensor:
     """Around the mouth: the teeth's arch under the lips, the groove under the lip, the chin's ball."""
     m = face.mouth
     mid = 0.5 * (m.upper + m.lower)
-    h = (0.070 + 0.5 * m.forward) * bump(x - m.middle, y - mid - 0.03, 0.20 - 0.05 * m.round, 0.15 + 0.4 * (m.upper - m.lower))
+    h = (0.070 + 0.5 * m.forward) * bump(
+        x - m.middle, y - mid - 0.03, 0.20 - 0.05 * m.round, 0.15 + 0.4 * (m.upper - m.lower)
+    )
     low = m.lower - m.lower_thick
     h = h - 0.035 * bump(x - m.middle, y - low + 0.055, 0.16, 0.038)
     h = h + 0.085 * bump(x - m.middle, y - low + 0.19, 0.17, 0.12) * (1 + 0.5 * face.shrug)
@@ -196,7 +206,9 @@ def _cheeks(face: Face, x: Tensor, y: Tensor) -> Tensor:
         sx = x * side
         smile, squint, sneer = face.smile[i], face.squint[i], face.sneer[i]
         h = h + (0.040 * smile + 0.030 * squint) * bump(sx - 0.37, y + 0.27, 0.11, 0.085)
-        h = h - 0.016 * (smile + 0.5 * sneer) * hill(cheek_fold(face, i, sx, y), 0.03) * step(corner[1] - 0.10, corner[1] + 0.06, y) * step(-0.30, -0.42, y)
+        h = h - 0.016 * (smile + 0.5 * sneer) * hill(cheek_fold(face, i, sx, y), 0.03) * step(
+            corner[1] - 0.10, corner[1] + 0.06, y
+        ) * step(-0.30, -0.42, y)
         h = h + 0.11 * face.puff * bump(sx - 0.43, y + 0.60, 0.15, 0.16)
         cx = corner[0] * side
         h = h - 0.035 * (face.dimple[i] + 0.35 * smile) * bump(sx - cx - 0.055, y - corner[1], 0.028, 0.045)

@@ -49,7 +49,11 @@ def skin(who: Who, face: Face, spot: Spot, paint: Paint) -> Paint:
     colour = mix(colour, who.skin * 0.25, cover(off - 0.014, spot.pixel + 0.008) * mole[:, 2] * 0.85)
     if_made = who.make_up * 0.35 * bump(side - 0.43, y + 0.28, 0.12, 0.08)
     colour = mix(colour, red * colour3(1.0, 0.75, 0.8, like=x), if_made)
-    oily = bump(x, y + 0.32, 0.07, 0.09) + 0.6 * bump(x, y - 0.45, 0.22, 0.14) + 0.7 * bump(side - 0.36, y + 0.20, 0.10, 0.06)
+    oily = (
+        bump(x, y + 0.32, 0.07, 0.09)
+        + 0.6 * bump(x, y - 0.45, 0.22, 0.14)
+        + 0.7 * bump(side - 0.36, y + 0.20, 0.10, 0.06)
+    )
     oily = oily + 0.5 * bump(x, y + 0.93, 0.10, 0.08)
     dark = (1 - who.skin.mean(1)).clamp(0, 1)
     gloss = (paint.gloss + 0.20 * who.shine * oily) * (0.7 + 0.5 * dark)
@@ -64,8 +68,15 @@ def _folds(who: Who, face: Face, spot: Spot, paint: Paint) -> Paint:
     for i, side in enumerate((1, -1)):
         sx = x * side
         low = (face.mouth.left if i == 0 else face.mouth.right)[1] - 0.08
-        line = hill(cheek_fold(face, i, sx, y), 0.016 + soft) * step(low, low + 0.16, y) * step(-0.33, -0.46, y) * step(0.0, 0.1, sx)
-        dark = dark + line * (0.04 + 0.20 * who.wrinkles + 0.17 * face.smile[i] + 0.22 * face.sneer[i] + 0.1 * face.dimple[i])
+        line = (
+            hill(cheek_fold(face, i, sx, y), 0.016 + soft)
+            * step(low, low + 0.16, y)
+            * step(-0.33, -0.46, y)
+            * step(0.0, 0.1, sx)
+        )
+        dark = dark + line * (
+            0.04 + 0.20 * who.wrinkles + 0.17 * face.smile[i] + 0.22 * face.sneer[i] + 0.1 * face.dimple[i]
+        )
         eye, brow = face.eyes[i], face.brows[i]
         a, up = eye.local(x, y)
         feet = step(1.25, 1.45, a) * step(2.1, 1.7, a) * hill(torch.sin((up / 0.03 - (a - 1.2) * 1.2) * 1.9), 0.30)
@@ -80,7 +91,12 @@ def _folds(who: Who, face: Face, spot: Spot, paint: Paint) -> Paint:
         cheeky = hill(up + eye.lower + 0.045 + 0.02 * a * a, 0.010 + soft) * step(1.15, 0.7, a.abs())
         dark = dark + cheeky * (0.30 * eye.squint + 0.25 * who.bags)
     wave = 0.010 * torch.cos(x * 9)
-    rows = hill(((y - 0.40 + wave) / 0.075).remainder(1) - 0.5, 0.12) * step(0.36, 0.41, y) * step(0.66, 0.60, y) * hill(x, 0.27)
+    rows = (
+        hill(((y - 0.40 + wave) / 0.075).remainder(1) - 0.5, 0.12)
+        * step(0.36, 0.41, y)
+        * step(0.66, 0.60, y)
+        * hill(x, 0.27)
+    )
     raised = 0.5 * (face.brows[0].raised + face.brows[1].raised)
     dark = dark + rows * (0.30 * raised + 0.22 * who.wrinkles)
     nose = hill(((y + 0.02) / 0.045).remainder(1) - 0.5, 0.16) * bump(x, y, 0.05, 0.045)
@@ -99,7 +115,9 @@ def nostrils(who: Who, face: Face, spot: Spot, paint: Paint) -> Paint:
         x, y = turn(spot.x * side - 0.058 * who.nose_wide - 0.008 * sneer, spot.y - tip + 0.088 - 0.014 * sneer, -0.25)
         d = ((x / 0.034) ** 2 + (y / (0.019 + 0.006 * sneer)) ** 2 + 1e-6).sqrt() - 1
         dark = torch.maximum(dark, step(0.35, -0.35, d))
-        wing = hill(spot.x * side - 0.137 * who.nose_wide - 0.016 * sneer, 0.010 + spot.pixel * 0.5) * hill(spot.y - tip + 0.045 - 0.01 * sneer, 0.035)
+        wing = hill(spot.x * side - 0.137 * who.nose_wide - 0.016 * sneer, 0.010 + spot.pixel * 0.5) * hill(
+            spot.y - tip + 0.045 - 0.01 * sneer, 0.035
+        )
         paint = paint.shaded(1 - 0.30 * wing)
     deep = who.skin * colour3(0.10, 0.045, 0.04, like=spot.x)
     paint = paint.shaded(1 - 0.28 * bump(spot.x, spot.y - tip + 0.12, 0.10 * who.nose_wide, 0.022))
@@ -112,10 +130,14 @@ def beard(who: Who, face: Face, spot: Spot, paint: Paint) -> Paint:
     x, y = spot.x, spot.y
     seen = 1 / (1 + (spot.pixel * 26) ** 2)
     fan = torch.atan2(x, -(y + 0.30))  # hairs grow away from the middle of the face
-    comb = (0.6 * noise(STRANDS, fan * 0.8 + who.shift[:, 1], y * 0.5) + 0.6 * noise(STRANDS, fan * 1.9, y * 0.7)) * seen
+    comb = (
+        0.6 * noise(STRANDS, fan * 0.8 + who.shift[:, 1], y * 0.5) + 0.6 * noise(STRANDS, fan * 1.9, y * 0.7)
+    ) * seen
     rough = noise(GRAIN, x * 0.9, y * 0.9) * seen
     tex = 0.55 * comb + 0.4 * rough
-    full = torch.maximum(step(0.22, 0.80, lower + 0.13 * tex) * who.beard, step(0.25, 0.7, tache + 0.14 * tex) * who.moustache)
+    full = torch.maximum(
+        step(0.22, 0.80, lower + 0.13 * tex) * who.beard, step(0.25, 0.7, tache + 0.14 * tex) * who.moustache
+    )
     shadow = torch.maximum(lower, tache) * who.stubble * (0.32 + 0.10 * rough)
     hue = mix(who.hair * 0.75, colour3(0.42, 0.40, 0.39, like=x), (who.hair_grey * 0.8).expand(-1, *x.shape[1:]))
     paint = paint.over(paint.colour * 0.45 + hue * 0.25, shadow * (1 - full))

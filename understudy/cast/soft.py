@@ -72,18 +72,16 @@ def _noise_tables() -> Tensor:
     def filtered(weight: Tensor) -> Tensor:
         white = torch.randn(n, n, generator=chance)
         table = torch.fft.ifft2(torch.fft.fft2(white) * weight).real
-        table = table - table.mean()
-        return table / table.std()
+        centred: Tensor = table - table.mean()
+        return centred / centred.std()
 
     clouds = filtered(torch.where(radius > 0, 1 / radius.clamp_min(1) ** 1.6, 0))
     grain = filtered(torch.exp(-((radius / 70) ** 2)) * (radius > 8))
     strands = filtered(torch.exp(-((fy / 2.2) ** 2)) * (fx > 2) / (6 + fx) ** 0.75 * torch.exp(-((fx / 80) ** 2)))
-    dots = torch.rand(n, n, generator=chance)
-    dots = filtered_spots(dots)
-    return torch.stack([clouds, grain, strands, dots])
+    return torch.stack([clouds, grain, strands, _spots(torch.rand(n, n, generator=chance))])
 
 
-def filtered_spots(dots: Tensor) -> Tensor:
+def _spots(dots: Tensor) -> Tensor:
     """Sparse round spots of different sizes, 0 to 1, periodic."""
     out = torch.zeros_like(dots)
     for share, radius in ((0.0022, 2.4), (0.005, 1.5)):
@@ -110,7 +108,7 @@ def ready(device: torch.device) -> None:
 
 def noise(kind: int, u: Tensor, v: Tensor) -> Tensor:
     """Noise of a kind at (u, v), both in periods; linear between table entries. Same shape as `u`."""
-    u, v = torch.broadcast_tensors(u, v)
+    u, v = u + 0 * v, v + 0 * u
     table = _TABLES[(u.device.type, u.device.index)][kind : kind + 1]
     grid = torch.stack([u - u.floor(), v - v.floor()], -1) * 2 - 1
     flat = grid.reshape(1, 1, -1, 2)

@@ -52,7 +52,9 @@ def film(
     frames are those of the whole film."""
     count = round(seconds * fps) - start
     if count < 1:
-        raise BadOption("a film needs frames", f"{seconds} s at {fps} frames per second from frame {start}", "a longer film")
+        raise BadOption(
+            "a film needs frames", f"{seconds} s at {fps} frames per second from frame {start}", "a longer film"
+        )
     who = people.sample([who_seed], style)
     for first in range(start, start + count, 64):
         yield from frames(who, motion(how_seed, first, min(64, start + count - first), fps), size, samples, device)

@@ -71,8 +71,8 @@ def _where(x: Tensor) -> tuple[Tensor, Tensor, float]:
 
 def realistic(who: Who, plate: Plate) -> Tensor:
     """As photographed, with film grain."""
-    u, v, unit = _where(plate.image)
-    speck = noise(GRAIN, u * 0.9 * 256 / 256 + who.shift[:, 0], v * 0.9 + who.shift[:, 1])
+    u, v, _ = _where(plate.image)
+    speck = noise(GRAIN, u * 0.9 + who.shift[:, 0], v * 0.9 + who.shift[:, 1])
     return plate.image + (0.012 * who.grain * speck)[:, None]
 
 
@@ -103,7 +103,9 @@ def pencil(who: Who, plate: Plate) -> Tensor:
     for turned, below, weight in ((0.75, 0.80, 0.06), (0.55, 0.58, 0.10), (2.3, 0.42, 0.12), (0.1, 0.28, 0.12)):
         a, b = u * math.cos(turned) + v * math.sin(turned), v * math.cos(turned) - u * math.sin(turned)
         stroke = noise(STRANDS, b * 1.2 + who.shift[:, 1], a * 0.9 + 0.1 * noise(CLOUDS, u * 0.2, v * 0.2))
-        dark = dark + weight * step(below + 0.16, below - 0.22, tone) * (0.5 + 0.5 * stroke + 0.15 * tooth).clamp(0, 1.3)
+        dark = dark + weight * step(below + 0.16, below - 0.22, tone) * (0.5 + 0.5 * stroke + 0.15 * tooth).clamp(
+            0, 1.3
+        )
     line = lines(plate, 0.75 * unit, 1.25) * (0.85 + 0.12 * tooth)
     dark = dark + line * 0.55 * (1 - 0.5 * dark)
     dark = (dark * (1 + 0.09 * tooth)).clamp(0, 0.93)
@@ -145,7 +147,11 @@ def ink(who: Who, plate: Plate) -> Tensor:
     colour = (mean + (colour - mean) * 1.35).clamp(0, 1) * 0.92 + 0.08
     colour = mix(colour, colour * 0.78, dots * 0.9)
     black = step(0.17, 0.11, tone) * plate.person
-    back = mix(colour.new_tensor([0.98, 0.93, 0.78])[None, :, None, None].expand_as(colour), who_second(who, colour) * 0.5 + 0.45, dots * 0.7)
+    back = mix(
+        colour.new_tensor([0.98, 0.93, 0.78])[None, :, None, None].expand_as(colour),
+        who_second(who, colour) * 0.5 + 0.45,
+        dots * 0.7,
+    )
     colour = mix(back, colour, plate.person)
     line = lines(plate, 1.0 * unit, 1.4)
     return mix(colour, torch.full_like(colour, 0.04), torch.maximum(black, line).clamp(0, 1))
@@ -187,7 +193,7 @@ PASSES: tuple[Callable[[Who, Plate], Tensor], ...] = (realistic, cartoon, pencil
 def finished(who: Who, plate: Plate, styles: Tensor) -> Tensor:
     """Each picture in its person's style, (b, 3, h, w) in [0, 1]. `styles` (b,) indexes STYLES."""
     out = torch.empty_like(plate.image)
-    for index in styles.unique().tolist():
+    for index in sorted(set(styles.tolist())):
         rows = (styles == index).nonzero()[:, 0]
         part = Plate(plate.image[rows], plate.flat[rows], plate.person[rows], plate.depth[rows])
         out[rows] = PASSES[index](who[rows], part)

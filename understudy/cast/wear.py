@@ -22,7 +22,11 @@ def rims(who: Who, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     circle = ((side / 1.0) ** 2 + (up / 0.95) ** 2 + 1e-8).sqrt() - 0.5 * (LENS_WIDE + LENS_HIGH) - 0.008
     corner = 0.07
     bx, by = side.abs() - LENS_WIDE + corner, (up - 0.10 * side).abs() - LENS_HIGH + 0.02 + corner
-    box = torch.minimum(torch.maximum(bx, by), torch.zeros_like(bx)) + (bx.clamp_min(0) ** 2 + by.clamp_min(0) ** 2 + 1e-8).sqrt() - corner
+    box = (
+        torch.minimum(torch.maximum(bx, by), torch.zeros_like(bx))
+        + (bx.clamp_min(0) ** 2 + by.clamp_min(0) ** 2 + 1e-8).sqrt()
+        - corner
+    )
     lens = torch.where(who.glasses == 1, circle, box)
     thick = torch.where(who.glasses == 1, 0.0085, 0.0145)
     thick = torch.where(who.glasses == 3, 0.006 + 0.020 * step(0.0, 0.10, up), thick)
@@ -37,7 +41,17 @@ def _plane(who: Who, face: Face) -> tuple[Tensor, float]:
     return z + EYE_RADIUS + 0.165 - CENTRE[2], 0.22
 
 
-def glasses(who: Who, face: Face, v: View, r: Rays, hit: Hit, flat: tuple[Tensor, Tensor], colour: Tensor, albedo: Tensor, lamp: Light) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+def glasses(
+    who: Who,
+    face: Face,
+    v: View,
+    r: Rays,
+    hit: Hit,
+    flat: tuple[Tensor, Tensor],
+    colour: Tensor,
+    albedo: Tensor,
+    lamp: Light,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Lit colour and albedo with glasses on, and how much of each pixel they cover."""
     middle, bend = _plane(who, face)
     oz, wz = r.start[:, 2, None, None], r.way[:, 2]
@@ -55,7 +69,11 @@ def glasses(who: Who, face: Face, v: View, r: Rays, hit: Hit, flat: tuple[Tensor
     base = who.glasses_colour
     shine = hill(rim + 0.007, 0.004 + v.pixel * 0.3) * step(-0.05, 0.12, y - who.eye_height) * 0.35
     frame = base * (lamp.sky * 0.9 + lamp.key_colour * 0.45) + shine[:, None] * lamp.key_colour * 0.5
-    glare = cover(lens + 0.01, v.pixel) * visible * (0.035 + 0.10 * hill(x.abs() - who.eye_apart - 0.5 * (y + 0.02) - 0.06, 0.035))
+    glare = (
+        cover(lens + 0.01, v.pixel)
+        * visible
+        * (0.035 + 0.10 * hill(x.abs() - who.eye_apart - 0.5 * (y + 0.02) - 0.06, 0.035))
+    )
     colour = colour * (1 - 0.05 * cover(lens, v.pixel) * visible)[:, None] + glare[:, None] * lamp.sky
     return mix(colour, frame, on), mix(albedo, base.expand_as(albedo), on), on
 
@@ -86,10 +104,14 @@ def shadow(who: Who, x: Tensor, y: Tensor) -> Tensor:
     return 1 - 0.28 * hill(rim.clamp_min(0), 0.018) * (who.glasses > 0)
 
 
-def earrings(who: Who, v: View, hit: Hit, flat: tuple[Tensor, Tensor], colour: Tensor, albedo: Tensor, lamp: Light) -> tuple[Tensor, Tensor]:  # fmt: skip
+def earrings(
+    who: Who, v: View, hit: Hit, flat: tuple[Tensor, Tensor], colour: Tensor, albedo: Tensor, lamp: Light
+) -> tuple[Tensor, Tensor]:
     """A bead on each ear lobe."""
     for side in (1.0, -1.0):
-        lobe = torch.stack([side * (0.72 * who.head_width + 0.02), -0.335 + 0 * who.head_width, -0.06 + 0 * who.head_width], -1)
+        lobe = torch.stack(
+            [side * (0.72 * who.head_width + 0.02), -0.335 + 0 * who.head_width, -0.06 + 0 * who.head_width], -1
+        )
         at, z = on_plane(v, lobe[:, 0])
         x, y = (flat[0] - at[:, 0]) / 0.045, (flat[1] - at[:, 1]) / 0.045
         d = (x * x + y * y + 1e-8).sqrt() - 1

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -166,7 +167,10 @@ GROUNDS = ("b9c4cc", "d9cfc0", "8f9ca6", "c7b7a5", "a9b8a4", "d6c3c0", "6f7f8c",
 SHADOWS = ("7a4a3a", "5a4a6a", "4a5a6a", "8a5a5a", "6a5a3a")
 
 
-def rgb(code: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+Colour = npt.NDArray[np.float64]  # (3,) linear RGB
+
+
+def rgb(code: str) -> Colour:
     """'rrggbb' in sRGB to linear light."""
     srgb = np.array([int(code[i : i + 2], 16) for i in (0, 2, 4)]) / 255
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
@@ -187,14 +191,16 @@ class _Dice:
     def happens(self, share: float) -> bool:
         return bool(self.chance.random() < share)
 
-    def pick(self, weights: Sequence[float]) -> int:
+    def pick(self, weights: npt.ArrayLike) -> int:
         p = np.asarray(weights, float)
         return int(self.chance.choice(len(p), p=p / p.sum()))
 
-    def colour(self, codes: Sequence[str], vary: float = 0.06) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        return np.clip(rgb(codes[self.chance.integers(len(codes))]) * np.exp(self.chance.normal(0, vary, 3)), 0.002, 0.95)
+    def colour(self, codes: Sequence[str], vary: float = 0.06) -> Colour:
+        return np.clip(
+            rgb(codes[int(self.chance.integers(len(codes)))]) * np.exp(self.chance.normal(0, vary, 3)), 0.002, 0.95
+        )
 
-    def along(self, codes: Sequence[str]) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], float]:
+    def along(self, codes: Sequence[str]) -> tuple[Colour, float]:
         """A colour anywhere on a ramp, and where: 0 the first, 1 the last."""
         at = float(self.chance.random())
         low = min(int(at * (len(codes) - 1)), len(codes) - 2)
@@ -213,7 +219,7 @@ def _one(seed: int) -> Who:
     drawn |= _head(dice, man) | _eyes(dice, man, age, tone) | _middle(dice, man, age, tone, skin)
     drawn |= _hair(dice, man, age, tone) | _worn(dice, man, tone) | _around(dice)
     drawn["skin"] = skin
-    drawn["brow_colour"] = np.asarray(drawn["hair"]) * 0.6 * (1 - 0.3 * float(drawn["hair_grey"]))  # type: ignore[arg-type]
+    drawn["brow_colour"] = 0.6 * np.asarray(drawn["hair"]) * (1 - 0.3 * np.asarray(drawn["hair_grey"]))
     return Who(**{name: _tensor(value) for name, value in drawn.items()})
 
 
@@ -237,7 +243,9 @@ def _head(dice: _Dice, man: float) -> dict[str, object]:
 
 
 def _eyes(dice: _Dice, man: float, age: float, tone: float) -> dict[str, object]:
-    light_eyes = [0.1, 0.3, 0.6, 0.8, 0.8, 0.8, 0.8, 0.9, 0.7, 0.6] if tone < 0.45 else [3, 3, 2, 0.6, 0.2, 0.1, 0, 0, 0, 0]
+    light_eyes = (
+        [0.1, 0.3, 0.6, 0.8, 0.8, 0.8, 0.8, 0.9, 0.7, 0.6] if tone < 0.45 else [3, 3, 2, 0.6, 0.2, 0.1, 0, 0, 0, 0]
+    )
     return {
         "eye_apart": dice.about(0.316, 0.010),
         "eye_height": dice.about(0.0, 0.012),
@@ -257,9 +265,10 @@ def _eyes(dice: _Dice, man: float, age: float, tone: float) -> dict[str, object]
     }
 
 
-def _middle(dice: _Dice, man: float, age: float, tone: float, skin: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[str, object]:
+def _middle(dice: _Dice, man: float, age: float, tone: float, skin: Colour) -> dict[str, object]:
     made_up = float(np.clip(dice.about(0.75 - 1.2 * man, 0.3), 0, 1))
-    natural = skin * np.array([0.72, 0.385, 0.385]) * (1 - 0.12 * tone)
+    rosy = skin * np.array([0.72, 0.385, 0.385]) * (1 - 0.12 * tone)
+    natural = rosy + (skin * np.array([0.82, 0.60, 0.56]) - rosy) * 0.55 * man
     stick = dice.colour(("a02838", "b8414f", "8a2034", "c2606a", "9a4a3e", "70283c"))
     return {
         "nose_long": dice.about(1 + 0.04 * man, 0.05),
@@ -307,7 +316,9 @@ def _hair(dice: _Dice, man: float, age: float, tone: float) -> dict[str, object]
         "hairline": dice.about(0.63 + 0.05 * man * age, 0.03),
         "fringe": float(dice.happens(0.35 * (1 - man) + 0.08)),
         "beard": dice.between(0.45, 1) if bearded else 0.0,
-        "moustache": dice.between(0.5, 1) if (bearded and dice.happens(0.85)) or (man > 0.6 and dice.happens(0.12)) else 0.0,
+        "moustache": dice.between(0.5, 1)
+        if (bearded and dice.happens(0.85)) or (man > 0.6 and dice.happens(0.12))
+        else 0.0,
         "stubble": dice.between(0.1, 0.8) if man > 0.5 and dice.happens(0.7) else 0.0,
     }
 

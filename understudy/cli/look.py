@@ -26,7 +26,7 @@ def check(
         report = examine(file, sheet=sheet, face=face, progress=show)
     for finding in report.findings:
         say.line(
-            f"{finding.severity:<8} {finding.about}: {finding.seen}" + f". {finding.advice}" * bool(finding.advice)
+            f"{finding.severity:<8} {finding.about}: {finding.seen}" + f"; {finding.advice}" * bool(finding.advice)
         )
     say.line(f"{report.verdict}: {report.summary}")
     say.line(f"contact sheet: {report.sheet}")

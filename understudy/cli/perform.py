@@ -86,10 +86,9 @@ def animate(
         say.stopped(str(stopped), json)
         raise typer.Exit(130) from stopped
     say.warnings(result.warnings)
-    say.line(
-        f"{result.output}: {result.frames} frames, {result.width}x{result.height}, "
-        f"in {say.duration(result.seconds)} ({result.frames_per_second:.1f} frames/s)"
-    )
+    frames = "one picture" if not result.fps else f"{result.frames} frame{'s' if result.frames > 1 else ''}"
+    pace = f" ({result.frames_per_second:.1f} frames/s)" if result.fps else ""
+    say.line(f"{result.output}: {frames}, {result.width}x{result.height}, in {say.duration(result.seconds)}{pace}")
     if json:
         say.object_last(result)
 

@@ -45,6 +45,12 @@ def fill(
         yield there
 
 
+def complete(folder: Path, count: int, each: int) -> bool:
+    """Whether `count` samples are there, whatever they say they are: what a run was begun with may be gone on with."""
+    wanted = {f"{shard:05d}.safetensors" for shard in range(-(-count // each))}
+    return {path.name for path in folder.glob("[0-9]*.safetensors")} == wanted
+
+
 class Shards:
     """Samples that were made ahead, shuffled anew in every pass, without end.
 
@@ -92,7 +98,9 @@ def _said(path: Path) -> dict[str, str]:
         with safe_open(path, "pt") as file:
             return dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
-        raise MediaError(f"{path} is not a shard, or damaged", str(error), f"rm {path}, and the same command") from error
+        raise MediaError(
+            f"{path} is not a shard, or damaged", str(error), f"rm {path}, and the same command"
+        ) from error
 
 
 def _numbers(path: Path) -> range:

@@ -176,12 +176,14 @@ def _corner(shape: Vector) -> dict[str, Vector]:
                 smile[row[column]] = half * (-0.33 * share * inwards - 0.36 * lift * down + 0.16 * share * away)
                 frown[row[column]] = half * (-0.06 * share * inwards + 0.36 * share**1.2 * down)
                 stretch[row[column]] = half * (-0.36 * share * inwards + 0.10 * share * down + 0.14 * share * away)
-    up_out = half * (-0.2 * inwards - 0.30 * down)
-    _put(smile, up_out, {57: 1, 186: 0.95, 216: 0.85, 212: 0.8, 92: 0.6, 206: 0.5, 207: 0.7, 205: 0.55, 43: 0.6})
+    up_out = half * (-0.24 * inwards - 0.30 * down + 0.14 * away)
+    _put(smile, up_out, {186: 0.95, 216: 0.85, 212: 0.9, 92: 0.6, 206: 0.5, 207: 0.7, 205: 0.55})
     _put(smile, up_out, {50: 0.42, 36: 0.3, 187: 0.5, 202: 0.5, 214: 0.4, 101: 0.2, 118: 0.18, 117: 0.15, 165: 0.3})
     _put(smile, half * (-0.1 * inwards - 0.06 * down), {129: 1, 102: 1, 64: 0.9, 98: 0.8, 49: 0.8, 203: 1.6, 142: 0.9})
-    _put(frown, half * 0.30 * down, {57: 1, 186: 0.6, 43: 1, 202: 0.85, 212: 0.7, 204: 0.5, 106: 0.5, 210: 0.4})
-    _put(stretch, half * (-0.3 * inwards + 0.1 * down), {57: 1, 186: 0.8, 43: 0.8, 202: 0.7, 212: 0.75, 216: 0.5})
+    _put(frown, half * 0.30 * down, {186: 0.65, 202: 0.85, 212: 0.7, 204: 0.5, 106: 0.5, 210: 0.4})
+    _put(stretch, half * (-0.3 * inwards + 0.1 * down + 0.1 * away), {186: 0.8, 202: 0.7, 212: 0.75, 216: 0.5})
+    for moves in (smile, frown, stretch):  # the skin beside the corner goes with it
+        _put(moves, moves[61], {57: 0.86, 43: 0.7})
     up = -half * down
     _put(squint, up, {50: 0.2, 101: 0.19, 118: 0.17, 117: 0.16, 119: 0.15, 36: 0.14, 205: 0.13, 123: 0.1, 100: 0.12})
     _put(squint, up, {228: 0.1, 229: 0.1, 230: 0.1, 231: 0.08, 31: 0.08, 24: 0.05, 23: 0.05, 22: 0.05, 111: 0.1})
@@ -234,8 +236,8 @@ def _sideways(shape: Vector) -> dict[str, Vector]:
     mouth = Moves()
     for rows in (UPPER_LIP, LOWER_LIP):
         _put(mouth, -half * 0.36 * inwards, dict.fromkeys({point for row in rows for point in row[1:-1]}, 1.0))
-        _put(mouth, -half * 0.18 * inwards, dict.fromkeys({row[end] for row in rows for end in (0, -1)}, 1.0))
-    _put(mouth, -half * 0.3 * inwards, {164: 0.5, 18: 0.55, 57: 0.9, 287: 0.9, 43: 0.8, 273: 0.8, 92: 0.5, 322: 0.5})
+        _put(mouth, -half * 0.16 * inwards, dict.fromkeys({row[end] for row in rows for end in (0, -1)}, 1.0))
+    _put(mouth, -half * 0.3 * inwards, {164: 0.5, 18: 0.55, 57: 0.96, 287: 0.96, 43: 0.9, 273: 0.9, 92: 0.5, 322: 0.5})
     return {"jaw": jaw, "mouth": spread(mouth, 0.3, hold=(2, 98, 327, CHIN))}
 
 
@@ -281,7 +283,7 @@ def _jaw_open(shape: Vector) -> Vector:
     hinge = ears + 0.35 * (shape[172] / 2 + shape[397] / 2 - ears) * (0.0, 1.0, 0.0)
     drop = 0.55 * _length(shape, _NOSE_BASE, CHIN)
     lip = shape[14] - hinge
-    arm = max(float(np.hypot(lip[1], lip[2])), drop)
+    arm = max(float(np.hypot(lip[1], lip[2])), drop, 1e-6)
     angle = np.arcsin(min(0.9 * drop / arm, 0.6))
     around = (shape - hinge) * (0.0, 1.0, 1.0)
     turned = np.zeros_like(shape)

@@ -2,13 +2,15 @@
 
 Two frames of a shot look alike when small, whatever the face does in them: over eleven clips of faces, at 12 to 30
 frames a second, their correlation was never below 0.91; over the joins of two of them, never above 0.75. It does not
-see brightness, contrast or tint as a whole, and a camera that shakes or pans is allowed for by shifting, so what is
-left are cuts and the harshest flashes; a flash is over in two frames, and the film looks again as it did before.
+see brightness, contrast or tint as a whole, and a camera that shakes or pans is allowed for by shifting. What is left
+are cuts, the harshest flashes, which are over in two frames, after which the film looks again as it did before, and
+things that suddenly cover a part of the picture, of which the face decides (`Frame.partly`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -23,27 +25,44 @@ SIZE: Final = 32  # pixels of the small picture's side
 SHIFT: Final = 4  # of them that the picture may have moved in a frame
 ALIKE: Final = 0.83  # least correlation of two frames of one shot
 FLASH: Final = 2  # frames that may look otherwise without being a shot
+MOST: Final = 0.5  # share of the pixels
+CHANGED: Final = 16.0  # of 255: by this much, a pixel has changed
 PLAIN: Final = 2.0  # standard deviation, of 255, below which a picture shows nothing to compare
 
 
-def shots(frames: Iterable[tuple[float, Picture]], patience: int = FLASH) -> Iterator[tuple[float, Picture, int]]:
-    """The same frames, each with the number of its shot, from 0.
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A frame of a film, in the shot of that number.
+
+    partly: a part of it looks quite otherwise than in the frame before, and most of it the same: something came into
+    the picture, or it was cut to the like before the same background."""
+
+    time: float
+    picture: Picture
+    shot: int
+    partly: bool = False
+
+
+def shots(frames: Iterable[tuple[float, Picture]], patience: int = FLASH) -> Iterator[Frame]:
+    """The same frames, with the number of their shot, from 0.
 
     Where the film changes, frames are held back until it is known whether it changes back: `patience` of them."""
     shot = 0
     known: Small | None = None
     held: list[tuple[float, Picture]] = []
-    for time, frame in frames:
-        seen = small(frame)
+    for time, picture in frames:
+        seen = small(picture)
         plain = float(seen.std()) < PLAIN
         same = known is None or plain or likeness(known, seen) >= ALIKE
-        held.append((time, frame))
-        if same or len(held) > patience:
-            shot += not same
+        partly = known is not None and not same and unchanged(known, seen) > MOST
+        held.append((time, picture))
+        if same or partly or len(held) > patience:
+            shot += not (same or partly)
             known = known if plain else seen
-            yield from ((*each, shot) for each in held)
+            yield from (Frame(*each, shot) for each in held[:-1])
+            yield Frame(time, picture, shot, partly)
             held.clear()
-    yield from ((*each, shot + 1) for each in held)
+    yield from (Frame(*each, shot + 1) for each in held)
 
 
 def small(frame: Picture) -> Small:
@@ -59,3 +78,8 @@ def likeness(one: Small, other: Small) -> float:
         return still
     middle = other[SHIFT:-SHIFT, SHIFT:-SHIFT]
     return max(still, float(cv2.matchTemplate(one, middle, cv2.TM_CCOEFF_NORMED).max()))
+
+
+def unchanged(one: Small, other: Small) -> float:
+    """The share of pixels that are the same in both."""
+    return float((np.abs(one - other).max(-1) < CHANGED).mean())

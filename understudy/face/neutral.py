@@ -2,8 +2,10 @@
 
 The rig needs to know a face as it is when nothing moves: eyes open, mouth shut, looking ahead. Nobody poses for that,
 so it is estimated: the frames that express least are averaged, and what even they do not show is put right: lips that
-never close are closed by the rig, eyes that never open are opened as wide as the canonical ones, irises are put where
-they would look ahead.
+never close are closed by the rig, eyes that never open are opened, irises are put where they would look ahead.
+
+What faces are like at rest is taken from anatomy (Farkas 1994: mouth 50 mm, outer corners of the eyes 92 mm apart, lid
+openings 30 x 10 mm).
 """
 
 from __future__ import annotations
@@ -15,15 +17,18 @@ import numpy.typing as npt
 
 from understudy.face.arkit import CARRIED
 from understudy.face.authored import around_lids
-from understudy.face.mesh import EYES, Eye, Floats, canonical
+from understudy.face.mesh import EYES, Eye, Floats
 from understudy.face.pose import fit_pose
 from understudy.face.rig import Rig
 
 _SHARE: Final = 0.1  # of the frames are averaged
 _FEWEST: Final = 3
 _OPEN: Final = 0.7  # eyes at rest are as open as in this share of the frames, lids being shut more often than wide
+_MOUTH: Final = {"gap": 0.0, "width": 0.54, "corner": 0.03}  # at rest; see `_mouth`
+_LIDS: Final = 0.33  # height of the opening at rest, of its width
+_AHEAD: Final = (0.53, -0.075)  # where irises look ahead; see `_gaze`
 _PARTED: Final = 0.02  # lips farther apart than this, of the width of the mouth, are not at rest
-_BARELY: Final = 0.55  # eyes less open than this, of the canonical ones, are not at rest
+_BARELY: Final = 0.17  # eyes less open than this, of their width, are not at rest
 # A difference of this size (of the eye or mouth it belongs to, eye units else) is as bad for each measure.
 _SCALES: Final = {"lid": 0.06, "gap": 0.04, "width": 0.04, "corner": 0.05, "brow": 0.02, "turn": 12.0}
 
@@ -78,9 +83,8 @@ def _calmest(shapes: Floats, turn: Floats | None) -> npt.NDArray[np.intp]:
     """The frames that express least. Lids and brows are judged by what is usual in the clip; the mouth by what mouths
     are like at rest, because a clip may be one long grin."""
     off = np.zeros(len(shapes)) if turn is None else np.asarray(turn, np.float64) / _SCALES["turn"]
-    model = dict(_mouth(canonical().points[None]))
     for name, values in _mouth(shapes):
-        off += np.minimum(np.abs(values - model[name][0]) / _SCALES[name], 6.0)
+        off += np.minimum(np.abs(values - _MOUTH[name]) / _SCALES[name], 6.0)
     for eye in EYES.values():
         lids, brow = _openness(shapes, eye), shapes[:, list(eye.brow), 1].mean(1)
         brow = brow - shapes[:, [eye.outer, eye.inner], 1].mean(1)
@@ -90,7 +94,8 @@ def _calmest(shapes: Floats, turn: Floats | None) -> npt.NDArray[np.intp]:
 
 
 def _mouth(shapes: Floats) -> list[tuple[str, Floats]]:
-    """How open, how wide and how drawn up or down the mouth is, one value a frame."""
+    """How open the mouth is (of its width), how wide (eye units), and how far its corners are below the line where the
+    lips meet (of its width); one value a frame."""
     width = np.linalg.norm(shapes[:, 61] - shapes[:, 291], axis=1)
     corners = shapes[:, [61, 291], 1].mean(1) - shapes[:, [13, 14], 1].mean(1)
     gap = shapes[:, 14, 1] - shapes[:, 13, 1]
@@ -107,13 +112,11 @@ def _openness(shapes: Floats, eye: Eye) -> Floats:
 
 def _looking_ahead(shape: Floats, shapes: Floats) -> Floats:
     """Irises where they look ahead: to the sides as far as both eyes agree (they may squint, not both look left),
-    up and down half-way between where they mostly were and where canonical ones are."""
+    up and down half-way between where they mostly were and where irises usually are."""
     seen = np.array([_gaze(shapes, eye) for eye in EYES.values()])  # (2, f, 2)
-    model = np.array([_gaze(canonical().points[None], eye)[0] for eye in EYES.values()])
-    usual = np.median(seen, axis=1)
-    ahead = usual.copy()
-    ahead[:, 0] = np.clip(usual[:, 0].mean(), model[0, 0] - 0.15, model[0, 0] + 0.15)
-    ahead[:, 1] = (usual[:, 1] + model[:, 1]) / 2
+    ahead = np.median(seen, axis=1)
+    ahead[:, 0] = np.clip(ahead[:, 0].mean(), _AHEAD[0] - 0.15, _AHEAD[0] + 0.15)
+    ahead[:, 1] = (ahead[:, 1] + _AHEAD[1]) / 2
     placed = shape.copy()
     for eye, goal in zip(EYES.values(), ahead, strict=True):
         along, down, width = _eye_axes(shape, eye)
@@ -142,18 +145,17 @@ def _eye_axes(shape: Floats, eye: Eye) -> tuple[Floats, Floats, float]:
 
 
 def _eyes_open(shape: Floats) -> Floats:
-    """Lids that are all but shut are opened to the canonical gap, mostly by the upper one."""
-    opened, model = shape.copy(), canonical().points
+    """Lids that are all but shut are opened, mostly by the upper one, to a lens."""
+    opened = shape.copy()
     for eye in EYES.values():
-        usual = float(_openness(model[None], eye)[0])
-        if float(_openness(shape[None], eye)[0]) >= _BARELY * usual:
+        if float(_openness(shape[None], eye)[0]) >= _BARELY:
             continue
-        _, down, width = _eye_axes(shape, eye)
-        model_width = _eye_axes(model, eye)[2]
+        along, down, width = _eye_axes(shape, eye)
         for upper, lower in around_lids():
             if upper[0] not in eye.upper:
                 continue
-            gap = width / model_width * float(model[lower[0], 1] - model[upper[0], 1])
+            across = float((shape[upper[0]] - shape[eye.inner]) @ along) / width
+            gap = _LIDS * width * max(1 - (2 * across - 1) ** 2, 0.0) ** 0.75
             lack = gap - float((shape[lower[0]] - shape[upper[0]]) @ down)
             for point, share in zip((*upper, *lower), (-0.8, -0.44, 0.2, 0.15), strict=True):
                 opened[point] += share * lack * down

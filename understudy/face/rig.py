@@ -1,8 +1,8 @@
 """The rig: ARKit's coefficients and a head pose <-> 478 points, on any face.
 
-`Rig.fit(shape)` authors the shapes on a face at rest. Forwards they are added up, and then lids and lips
-are kept from passing through each other. Backwards is a bounded, regularised least-squares problem per frame, solved
-for all frames at once by accelerated projected gradients (Beck and Teboulle 2009), in numpy.
+`Rig.fit(shape)` authors the shapes on a face at rest. Forwards they are added up, and then lids and lips are kept from
+passing through each other. Backwards is a bounded, regularised least-squares problem per frame, solved for many frames
+at once by accelerated projected gradients (Beck and Teboulle 2009), in numpy.
 
 What makes the way back robust to a tracker's noise: depth counts less than the picture plane; small errors of the
 head pose are unknowns of the same problem, kept near zero, so that a nod is not taken for a jaw; opposites (a look up
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 import numpy as np
@@ -40,15 +40,17 @@ _AGAINST: Final = (  # pairs that are seldom seen together
 )
 _DEPTH: Final = 0.3  # how much an error in depth counts, of one in the picture plane
 _RIM: Final = 0.5  # likewise outline and chin, which trackers guess
-_EYES: Final = 2.0  # likewise lids and irises, which are small, and tracked best
+_LIDS: Final = 2.0  # likewise lids and irises, which are small, and tracked best
 # Of tracked points, eye units: what the rig cannot explain in a frame is taken for it, within these.
 _LEAST_NOISE, _MOST_NOISE = 0.001, 0.03
 _ALIKE: Final = 20.0  # neighbouring points err together, about this many of them
+_MISFIT: Final = 0.005  # of points, eye units, when an error of the pose is weighed against it
 _POSE_ERROR: Final = (0.006, 0.006, 0.01, 0.02, 0.02, 0.01, 0.006)  # shift (eye units), turn (radians), scale
 # How large coefficients are before anything is seen. What faces do all the time is the first explanation.
 _SPREAD: Final = 0.3
 _COMMON: Final = {"jawOpen": 1.5, "eyeBlink": 1.5, "eyeLook": 1.0, "mouthSmile": 1.0, "brow": 0.8, "mouthPucker": 0.5}
 _COST: Final = 0.05  # of activity: what it is worth not to raise a coefficient from 0
+_FAINTEST: Final = 2e-3  # of shapes, squared: lids that are shut at rest have no blink to speak of
 _STEPS, _ROUNDS = 4, 60
 _BLOCK: Final = 32
 _JAW, _CLOSE = CARRIED.index("jawOpen"), CARRIED.index("mouthClose")
@@ -69,6 +71,7 @@ class Rig:
         return Rig(np.asarray(shape, np.float32), author(shape))
 
     @staticmethod
+    @lru_cache(maxsize=1)
     def canonical() -> Rig:
         """The rig of the canonical face."""
         return Rig.fit(canonical().points)
@@ -143,13 +146,13 @@ class Rig:
         k = len(basis)
         columns = (basis * weight).reshape(k, -1)
         rigid = (_rigid(self.shape) * weight).reshape(len(_POSE_ERROR), -1)
-        prior = np.diag(_ALIKE * (0.005 / np.asarray(_POSE_ERROR)) ** 2)
+        trust = np.diag(_ALIKE * (_MISFIT / np.asarray(_POSE_ERROR)) ** 2)
         # eliminate the error of the pose: what a small rigid motion explains, coefficients need not
-        explained = np.linalg.solve(rigid @ rigid.T + prior, rigid)
+        explained = np.linalg.solve(rigid @ rigid.T + trust, rigid)
         cleared = columns - (columns @ rigid.T) @ explained
         form = cleared @ columns.T
         form = (form + form.T) / 2
-        size = np.diag(form).copy()
+        size = np.maximum(np.diag(form), _FAINTEST)
         for pairs, strength in ((_EITHER, 0.5), (_AGAINST, 0.05)):
             for one, other in _places(pairs):
                 form[one, other] += strength * min(size[one], size[other])
@@ -252,7 +255,7 @@ def _weights() -> npt.NDArray[np.float64]:
     weights[:, 2] = _DEPTH
     weights[[*OVAL, *set(CHIN_SKIN).difference(OVAL)]] *= _RIM
     for eye in EYES.values():
-        weights[[*eye.upper, *eye.lower, *eye.iris]] *= _EYES
+        weights[[*eye.upper, *eye.lower, *eye.iris]] *= _LIDS
     return weights
 
 
@@ -269,6 +272,7 @@ def _rigid(shape: Floats) -> npt.NDArray[np.float64]:
     return np.stack([*shifts, *turns, centred])
 
 
+@lru_cache(maxsize=1)
 def _closures() -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
     """Pairs of upper and lower points that may touch but not cross, and how the skin around gives way: (n, 478)."""
     pairs, carry = [], []

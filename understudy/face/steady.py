@@ -33,9 +33,10 @@ NOISE_PIXELS: Final = 0.45
 NOISE_EYES: Final = 0.003  # of the distance of the eyes
 HEAD_SHARE: Final = 0.7  # of that, for the whole head: its noise is a mean over many points
 FINE_SHARE: Final = 0.6  # of that, for lids, irises and brows, which are seen more exactly than lips and chin
-PAST: Final = 5  # frames before this one that have a say
-FADE: Final = 3.0  # frames: how fast their say fades (sigma)
-STIFFNESS: Final = 2.0
+PAST: Final = 8  # frames before this one that have a say
+FADE: Final = 4.0  # frames: how fast their say fades (sigma)
+STIFF: Final = 2.0  # of lines through past and future, against tilting
+STIFFER: Final = 60.0  # of lines through the past alone, whose end swings more
 NEIGHBOURS: Final = 0.06  # radius (sigma) within which points must agree that they move, in eye distances
 
 FINE: Final = sorted(
@@ -103,7 +104,7 @@ def rigid(linear: Array) -> Array:
 def steadied(run: Iterable[Points], lookahead: int) -> Iterator[Points]:
     """The faces of one run, each smoothed with those before it and `lookahead` after it; so many frames later.
 
-    A frame depends on nothing else: a longer run begins like a shorter one, up to the last `lookahead` frames."""
+    A frame depends on these and on the run's first face alone, so a longer run begins like a shorter one."""
     frames = iter(run)
     first = next(frames, None)
     if first is None:
@@ -115,14 +116,14 @@ def steadied(run: Iterable[Points], lookahead: int) -> Iterator[Points]:
         if points is not None:
             around.append(Placed.of(points, shape))
         if 0 <= here < len(around):
-            yield blended(around, here, shape)
+            yield blended(around, here, shape, STIFF if lookahead else STIFFER)
         here += 1
         if here > PAST:
             around.popleft()
             here -= 1
 
 
-def blended(around: Sequence[Placed], here: int, shape: Shape) -> Points:
+def blended(around: Sequence[Placed], here: int, shape: Shape, stiffness: float) -> Points:
     """The frame at `here`, with what its neighbours say of the same."""
     steps = np.arange(len(around), dtype=np.float32)[:, None] - here
     fade = np.exp(-0.5 * (steps / FADE) ** 2)
@@ -130,12 +131,12 @@ def blended(around: Sequence[Placed], here: int, shape: Shape) -> Points:
     linears = np.stack([each.linear for each in around])
     shifts = np.stack([each.shift for each in around])
     moved = head_shifts(linears, shifts, here, shape)
-    mix = line(fade * np.exp(-0.5 * (moved / shape.head_noise) ** 2)[:, None], steps)
+    mix = line(fade * np.exp(-0.5 * (moved / shape.head_noise) ** 2)[:, None], steps, stiffness)
     linear = rigid((mix[:, :, None] * linears).sum(0))
 
     own = np.stack([each.own for each in around])
     change = ((own - own[here]) ** 2).sum(-1) @ shape.near.T  # (frames, 478)
-    mixes = line(fade * np.exp(-0.5 * change / shape.noise**2), steps)
+    mixes = line(fade * np.exp(-0.5 * change / shape.noise**2), steps, stiffness)
     return Placed(linear, (mix * shifts).sum(0), (mixes[:, :, None] * own).sum(0)).points()
 
 
@@ -147,10 +148,10 @@ def head_shifts(linears: Array, shifts: Array, here: int, shape: Shape) -> Array
     return np.asarray(np.sqrt((apart**2).sum(-1).mean(-1)) / unit, np.float32)
 
 
-def line(weights: Array, steps: Array) -> Array:
+def line(weights: Array, steps: Array, stiffness: float) -> Array:
     """Weights (frames, k) -> those of a weighted line through the frames, where it passes step 0: they sum to 1.
 
     Where weights are lopsided, at the ends of a run and where nothing to come is in sight, a mean would lag behind
     what moves steadily, and a line does not. It is stiff, so that it does not swing with the last frame's noise."""
-    zeroth, first, second = weights.sum(0), (weights * steps).sum(0), (weights * steps**2).sum(0) + STIFFNESS
+    zeroth, first, second = weights.sum(0), (weights * steps).sum(0), (weights * steps**2).sum(0) + stiffness
     return np.asarray(weights * (second - first * steps) / (zeroth * second - first**2), np.float32)

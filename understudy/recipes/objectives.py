@@ -16,7 +16,7 @@ def far(result: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 
 def edges(result: Tensor, truth: Tensor, weight: Tensor, scales: int = 3) -> Tensor:
-    """Mean absolute difference of the gradients along both axes, at `scales` sizes: blur costs here, not a wrong tone."""
+    """Mean absolute difference of gradients along both axes, at `scales` sizes: blur costs here, a tone does not."""
     total = result.new_zeros((), dtype=torch.float32)
     for scale in range(scales):
         if scale:

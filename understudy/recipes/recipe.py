@@ -54,7 +54,9 @@ def _replaced(value: Any, path: list[str], text: str, whole: str, root: Any = No
         known = names(root)
         near = get_close_matches(whole, known, n=1, cutoff=0.4)
         raise BadOption(
-            f"{type(root).__name__} has no field {whole}", "there are " + ", ".join(known), f"{near[0]}=..." if near else ""
+            f"{type(root).__name__} has no field {whole}",
+            "there are " + ", ".join(known),
+            f"{near[0]}=..." if near else "",
         )
     if rest:
         return replace(value, **{name: _replaced(inner, rest, text, whole, root)})
@@ -72,7 +74,9 @@ def _read(text: str, hint: Any, name: str) -> Any:
             return None
         hint = next(kind for kind in kinds if kind is not type(None))
     if typing.get_origin(hint) is typing.Literal:
-        hint = str
+        if text not in typing.get_args(hint):
+            raise BadOption(f"{name} cannot be {text}", f"it may be {', '.join(typing.get_args(hint))}")
+        return text
     try:
         if hint is bool:
             return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text.lower()]

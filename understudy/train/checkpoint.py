@@ -93,9 +93,9 @@ def load(
 def _restore(optimiser: torch.optim.Optimizer, turn: str, saved: Mapping[str, Tensor]) -> None:
     states: dict[int, dict[str, Tensor]] = {}
     for key, value in saved.items():
-        owner, number, name = key.rsplit(".", 2)
+        owner, index, name = key.rsplit(".", 2)
         if owner == turn:
-            states.setdefault(int(number), {})[name] = value
+            states.setdefault(int(index), {})[name] = value
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for number, values in states.items():  # laid out in memory as the parameter is: fused optimisers rely on it
         like = parameters[number]
@@ -113,10 +113,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             header = json.loads((file.metadata() or {})["run"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise BadRun(f"{path} is not a checkpoint, or damaged", str(error), f"rm {path}, and the same command") from error
+        raise BadRun(
+            f"{path} is not a checkpoint, or damaged", str(error), f"rm {path}, and the same command"
+        ) from error
     if header.get("format") != FORMAT:
         raise BadRun(
-            f"{path} is of another version of Understudy", f"format {header.get('format')}", "another --out, to begin anew"
+            f"{path} is of another version of Understudy",
+            f"format {header.get('format')}",
+            "another --out, to begin anew",
         )
     return header, tensors
 
@@ -138,7 +142,9 @@ def _flat(values: Any, name: str = "") -> dict[str, Any]:
     """{"plan": {"steps": 3}} -> {"plan.steps": 3}."""
     if not isinstance(values, Mapping):
         return {name: values}
-    return {key: leaf for part, inner in values.items() for key, leaf in _flat(inner, f"{name}.{part}".lstrip(".")).items()}
+    return {
+        key: leaf for part, inner in values.items() for key, leaf in _flat(inner, f"{name}.{part}".lstrip(".")).items()
+    }
 
 
 def _all(folder: Path) -> list[Path]:

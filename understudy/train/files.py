@@ -15,7 +15,7 @@ def put(path: Path, data: bytes) -> None:
 
 
 def made(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, then rename it, so that a kill or a full disk leaves no half file there."""
+    """Let `write` fill a file beside `path`, then rename it: a kill or a full disk leaves no half file."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,8 +24,6 @@ def made(path: Path, write: Callable[[Path], object]) -> None:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as error:
-        raise Unwritable(
-            f"{path} cannot be written", str(error), "another folder, or more room on the disk"
-        ) from error
+        raise Unwritable(f"{path} cannot be written", str(error), "another folder, or more room on the disk") from error
     finally:
         partial.unlink(missing_ok=True)

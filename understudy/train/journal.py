@@ -75,7 +75,7 @@ def _events(folder: Path, step: int) -> Any:
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder), purge_step=step + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder), purge_step=step + 1)
 
 
 def tiled(rows: Sequence[Tensor], side: int | None = None) -> Tensor:

@@ -72,7 +72,9 @@ class Run:
         self.lessons: dict[str, nn.Module] = {}
         self.steppers: dict[str, torch.optim.Optimizer] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
-        self.learners: dict[str, dict[str, nn.Parameter]] = {turn.name: _learners(task.model, turn) for turn in task.turns}
+        self.learners: dict[str, dict[str, nn.Parameter]] = {
+            turn.name: _learners(task.model, turn) for turn in task.turns
+        }
         for turn in task.turns:
             learners = self.learners[turn.name]
             _only(task.model, learners)

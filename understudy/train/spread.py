@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
 from typing import Any, Protocol, cast
 
 import torch
@@ -86,10 +87,10 @@ class Together:
         if cpu:
             os.environ["ACCELERATE_USE_CPU"] = "true"  # without it, processes under torchrun do not find each other
         try:
-            from accelerate import Accelerator
+            accelerate = import_module("accelerate")
         except ImportError as error:
             raise absent(error, "Training in several processes") from error
-        self.accelerator: Any = Accelerator(cpu=cpu)
+        self.accelerator: Any = accelerate.Accelerator(cpu=cpu)
         self.device: torch.device = self.accelerator.device
         self.rank: int = self.accelerator.process_index
         self.world: int = self.accelerator.num_processes

@@ -44,7 +44,7 @@ def check(file: AnyPath, *, sheet: AnyPath | None = None, face: int | None = Non
     findings.sort(key=lambda finding: ORDER.index(finding.severity))
     verdict, summary = verdict_on(findings)
     lines = [
-        f"{each.severity}: {each.about}: {each.seen}{'. ' if each.advice else ''}{each.advice}" for each in findings
+        f"{each.severity}: {each.about}: {each.seen}{'; ' if each.advice else ''}{each.advice}" for each in findings
     ]
     _write(page, sheet_of(rows, f"{path.name} as {WORDS[kind]}: {verdict}", lines))
     return Report(str(path), kind, verdict, summary, findings, str(page))

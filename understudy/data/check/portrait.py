@@ -156,7 +156,7 @@ def _tiles(picture: Picture, face: Face, seen: Look) -> list[Tile]:
     upright, _ = aligned(picture, face.points)
     return [
         Tile(marked, f"{picture.shape[1]} x {picture.shape[0]}"),
-        Tile(upright, f"{seen.eye_distance:.0f} px from eye to eye"),
+        Tile(upright, "upright"),
         Tile(meshed(picture, face.points), "as it is followed"),
     ]
 

@@ -1,0 +1,76 @@
+"""Samples made ahead: each once in every pass, in an order that a number decides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from understudy.cast import who  # noqa: E402
+from understudy.data.drawn import HELD_OUT, Drawing, looks  # noqa: E402
+from understudy.data.shards import Samples, Shards, complete, fill  # noqa: E402
+from understudy.errors import BadOption, MediaError, MissingFile  # noqa: E402
+
+ABOUT = {"size": 4}
+
+
+def made(numbers: range) -> Samples:
+    values = torch.tensor(list(numbers), dtype=torch.uint8)
+    return {"picture": values[:, None, None].expand(-1, 4, 4), "number": values}
+
+
+def test_every_sample_comes_once_in_every_pass_and_passes_differ(tmp_path: Path) -> None:
+    assert list(fill(tmp_path, 10, 4, ABOUT, made)) == [4, 8, 10]
+    source = Shards(tmp_path, seed=1)
+    passes = [source.batch(range(10 * turn, 10 * turn + 10))["number"].tolist() for turn in range(3)]
+    assert [sorted(one) for one in passes] == [list(range(10))] * 3
+    assert len({tuple(one) for one in passes}) == 3
+    whole = source.batch([7, 23])
+    assert whole["picture"].shape == (2, 4, 4) and whole["picture"][:, 0, 0].tolist() == whole["number"].tolist()
+    assert Shards(tmp_path, seed=1).batch([23])["number"].tolist() == whole["number"][1:].tolist()
+    assert Shards(tmp_path, seed=2).batch(range(10))["number"].tolist() != passes[0]
+
+
+def test_what_is_there_is_not_made_again_and_work_can_be_shared(tmp_path: Path) -> None:
+    asked: list[range] = []
+
+    def watched(numbers: range) -> Samples:
+        asked.append(numbers)
+        return made(numbers)
+
+    list(fill(tmp_path, 10, 4, ABOUT, watched, mine=lambda shard: shard % 2 == 1))
+    assert asked == [range(4, 8)] and not complete(tmp_path, 10, 4)
+    list(fill(tmp_path, 10, 4, ABOUT, watched))
+    assert asked[1:] == [range(0, 4), range(8, 10)] and complete(tmp_path, 10, 4)
+
+
+def test_other_samples_are_refused(tmp_path: Path) -> None:
+    list(fill(tmp_path, 8, 4, ABOUT, made))
+    with pytest.raises(BadOption, match="other samples"):
+        list(fill(tmp_path, 8, 4, {"size": 5}, made))
+    with pytest.raises(MissingFile):
+        Shards(tmp_path / "none", 0)
+    (tmp_path / "00001.safetensors").write_bytes(b"nothing")
+    with pytest.raises(MediaError, match="damaged"):
+        Shards(tmp_path, 0)
+
+
+def test_a_drawing_depends_on_its_number_only() -> None:
+    many, one = Drawing(32, at_once=2).batch([3, 4, 5]), Drawing(32).batch([4])
+    assert many["picture"].shape == (3, 3, 32, 32) and many["fine"].shape == (3, 8, 8)
+    assert many["picture"].dtype == torch.uint8
+    assert int((many["picture"][1].int() - one["picture"][0].int()).abs().max()) <= 1  # batches round otherwise
+    assert not torch.equal(many["picture"][0], many["picture"][1])
+    assert 0 < float((many["fine"] > 128).float().mean()) < 0.5
+
+
+def test_nobody_is_trained_on_in_the_style_that_measures() -> None:
+    styles = who.sample(range(200)).style.tolist() + who.sample(range(HELD_OUT, HELD_OUT + 50)).style.tolist()
+    assert {who.STYLES[number] for number in styles} == set(who.TRAINING_STYLES)
+    assert "ink" not in who.TRAINING_STYLES
+
+
+def test_looks_have_a_word() -> None:
+    assert len(looks()) == 16 and looks() == looks()

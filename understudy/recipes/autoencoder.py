@@ -1,0 +1,307 @@
+"""The small autoencoder: pictures of the cast to latents and back.
+
+L1 and differences of gradients draw it, eyes and mouth counting more; a weak pull towards N(0, 1) keeps the latents fit
+for diffusion; when the large things are right, a critic of patches, trained beside it, makes it sharp: by its opinion,
+and by its features, in which result and truth shall be alike. No net that measures has a part in this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from understudy import weights
+from understudy.cast.who import STYLES, TRAINING_STYLES
+from understudy.data import shards
+from understudy.data.drawn import HELD_OUT, Drawing, looks
+from understudy.diffusion.noise import chance
+from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig
+from understudy.generator.layers import PictureNorm
+from understudy.models import small_autoencoder
+from understudy.recipes.objectives import divergence, edges, far, told_apart, unlike
+from understudy.recipes.recipe import Recipe
+from understudy.train.journal import tiled
+from understudy.train.task import Batch, Judgement, Loss, Moment, Plan, Task, Turn
+
+UNSEEN: Final = next(style for style in STYLES if style not in TRAINING_STYLES)
+_FLIPS: Final = 0x666C6970
+_EACH: Final = 250  # pictures in a shard: about 50 MB at 256x256
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticConfig:
+    """Every number that shapes a critic. `fold`: pixels to a side of what is folded into channels."""
+
+    fold: int
+    widths: tuple[int, ...]
+    groups: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderRecipe(Recipe):
+    """All that the training of an autoencoder depends on."""
+
+    size: int
+    """Pixels to a side of a picture."""
+    pictures: int
+    """Drawn ahead, into shards, and gone through again and again; 0: a new one is drawn for every sample."""
+    config: AutoencoderConfig
+    critic: CriticConfig
+    rate: float
+    critic_rate: float
+    critic_from: float
+    """The progress at which the critic comes in."""
+    fine: float
+    """How much more a place in eyes or mouth counts."""
+    edges: float
+    kl: float
+    opinion: float
+    likeness: float
+    """Weights of gradients, divergence, the critic's opinion and its features, beside L1, whose weight is 1."""
+    judged: int
+    """Held-out pictures that are judged."""
+    storage: weights.Storage
+
+
+def autoencoder_small() -> AutoencoderRecipe:
+    """2.7 M parameters, 256x256 to 8 x 32x32 (folded: 32 x 16x16). What to expect is in docs/training.md."""
+    return AutoencoderRecipe(
+        name="autoencoder-small",
+        plan=Plan(
+            steps=8000, batch=16, accumulate=1, clip=1.0, warm_up=100, floor=0.02, average=0.998, bf16=True, seed=0,
+            judge_every=500, save_every=250, keep=2,
+        ),
+        start="",
+        size=256,
+        pictures=12_000,
+        config=small_autoencoder(),
+        critic=CriticConfig(fold=2, widths=(32, 64, 128), groups=16),
+        rate=6e-4,
+        critic_rate=3e-4,
+        critic_from=0.5,
+        fine=4.0,
+        edges=2.0,
+        kl=5e-5,
+        opinion=0.01,
+        likeness=0.05,
+        judged=24,
+        storage="bf16",
+    )  # fmt: skip
+
+
+class Critic(nn.Module):
+    """Says of every patch whether it is true, and by the way what it sees there."""
+
+    def __init__(self, config: CriticConfig) -> None:
+        super().__init__()
+        self.fold = config.fold
+        self.conv_in = nn.Conv2d(3 * config.fold**2, config.widths[0], 3, padding=1)
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(config.widths))
+        self.norms = nn.ModuleList(PictureNorm(config.groups, width) for width in config.widths[1:])
+        self.conv_out = nn.Conv2d(config.widths[-1], 1, 3, padding=1)
+
+    def forward(self, pictures: Tensor) -> tuple[list[Tensor], Tensor]:
+        """(n, 3, H, W) -> features (n, c, h, w) of every resolution, and opinions (n, 1, h, w), + is true."""
+        x = F.leaky_relu(self.conv_in(F.pixel_unshuffle(pictures, self.fold)), 0.2)
+        features = [x]
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = F.leaky_relu(norm(conv(x)), 0.2)
+            features.append(x)
+        return features, self.conv_out(x)
+
+
+class Pair(nn.Module):
+    """The autoencoder and its critic."""
+
+    def __init__(self, recipe: AutoencoderRecipe) -> None:
+        super().__init__()
+        self.autoencoder = Autoencoder(recipe.config)
+        self.critic = Critic(recipe.critic)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures by number, half of them mirrored, each pass other ones."""
+
+    source: shards.Shards | Drawing
+    seed: int
+
+    def batch(self, numbers: Sequence[int]) -> Batch:
+        """`picture` (n, 3, size, size) and `fine` (n, size/4, size/4), uint8."""
+        found = self.source.batch([n % HELD_OUT for n in numbers] if isinstance(self.source, Drawing) else numbers)
+        flip = torch.stack([torch.rand((), generator=chance(self.seed, n, _FLIPS)) < 0.5 for n in numbers])
+        return {
+            name: torch.where(flip.reshape(-1, *[1] * (value.ndim - 1)), value.flip(-1), value)
+            for name, value in found.items()
+        }
+
+
+def pixels(batch: Batch) -> Tensor:
+    """(n, 3, H, W) in [-1, 1]."""
+    return batch["picture"].float() / 127.5 - 1
+
+
+def attention(batch: Batch, fine: float) -> Tensor:
+    """How much every pixel counts, (n, 1, H, W): 1, in eyes and mouth `1 + fine`."""
+    places = F.interpolate(batch["fine"][:, None].float() / 255, size=batch["picture"].shape[-2:], mode="bilinear")
+    return 1 + fine * places
+
+
+def drawing(model: Pair, batch: Batch, moment: Moment, recipe: AutoencoderRecipe) -> Loss:
+    """What the autoencoder makes smaller."""
+    truth, weight = pixels(batch), attention(batch, recipe.fine)
+    mean, log_variance = model.autoencoder.posterior(truth)
+    noise = moment.chance.normal(*mean.shape[1:]).to(mean.device)
+    result = model.autoencoder.reconstruct(mean.float() + (log_variance.float() / 2).exp() * noise).float()
+    parts = {
+        "l1": far(result, truth, weight),
+        "edges": edges(result, truth, weight),
+        "kl": divergence(mean, log_variance),
+    }
+    total = parts["l1"] + recipe.edges * parts["edges"] + recipe.kl * parts["kl"]
+    heard = min(max((moment.progress - recipe.critic_from) / 0.05, 0.0), 1.0)  # a new critic knows nothing yet
+    if heard > 0:
+        features, opinion = model.critic(result)
+        with torch.no_grad():
+            wanted, _ = model.critic(truth)
+        parts |= {"opinion": -opinion.float().mean(), "likeness": unlike(features, wanted)}
+        total = total + heard * (recipe.opinion * parts["opinion"] + recipe.likeness * parts["likeness"])
+    return Loss(total, parts)
+
+
+def telling_apart(model: Pair, batch: Batch, moment: Moment) -> Loss:
+    """What the critic makes smaller."""
+    truth = pixels(batch)
+    with torch.no_grad():
+        mean, log_variance = model.autoencoder.posterior(truth)
+        noise = moment.chance.normal(*mean.shape[1:]).to(mean.device)
+        result = model.autoencoder.reconstruct(mean.float() + (log_variance.float() / 2).exp() * noise).float()
+    _, opinions = model.critic(torch.cat([truth, result]))
+    true, made = opinions.chunk(2)
+    total = told_apart(true, made)
+    right = ((true > 0).float().mean() + (made < 0).float().mean()) / 2
+    return Loss(total, {"right": right})
+
+
+class Exam:
+    """Held-out people, in the styles of training and in the one that is never trained on."""
+
+    def __init__(self, recipe: AutoencoderRecipe) -> None:
+        self.recipe = recipe
+        self.scores: Mapping[str, float] = {}
+        self.scale = recipe.config.scale
+        few = max(recipe.judged // 3, 1)
+        seen, unseen = Drawing(recipe.size), Drawing(recipe.size, style=UNSEEN)
+        self.sets = {
+            "": seen.batch(range(HELD_OUT, HELD_OUT + recipe.judged)),
+            f"_{UNSEEN}": unseen.batch(range(HELD_OUT, HELD_OUT + few)),
+        }
+
+    def judge(self, model: Pair) -> Judgement:
+        """PSNR of whole pictures and of eyes and mouth; sharpness there, result to truth; the unseen style."""
+        scores: dict[str, float] = {}
+        sheets: dict[str, Tensor] = {}
+        for name, batch in self.sets.items():
+            truth, result, deviation = self._reconstructed(model.autoencoder, batch)
+            places = attention(batch, 1.0) - 1
+            scores[f"psnr{name}"] = _psnr((result - truth) ** 2)
+            scores[f"psnr_fine{name}"] = _psnr((result - truth) ** 2, places)
+            scores[f"sharpness{name}"] = _energy(result, places) / max(_energy(truth, places), 1e-9)
+            if not name:
+                self.scale = 1 / max(deviation, 1e-6)
+            sheets[f"held-out{name}"] = tiled([truth[:8] / 2 + 0.5, result[:8] / 2 + 0.5])
+        scores["latent_scale"] = self.scale
+        self.scores = scores
+        return Judgement(scores, sheets)
+
+    def keep(self, model: Pair, folder: Path, step: int) -> None:
+        """The autoencoder alone, with the scale that brings its latents to unit size."""
+        about = weights.About(
+            name=self.recipe.name,
+            config=replace(self.recipe.config, scale=self.scale),
+            recipe=weights.as_json(self.recipe),
+            commit=weights.commit(),
+            figures={"step": float(step), **self.scores},
+            storage=self.recipe.storage,
+        )
+        weights.save(folder / f"{self.recipe.name}.safetensors", model.autoencoder.state_dict(), about)
+
+    @torch.no_grad()
+    def _reconstructed(self, net: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor, float]:
+        """Truth and result in [-1, 1], and how large sampled latents are."""
+        device = net.quant_conv.weight.device
+        truths, results, sizes = [], [], []
+        for begin in range(0, len(batch["picture"]), 8):
+            truth = pixels({"picture": batch["picture"][begin : begin + 8].to(device)})
+            mean, log_variance = net.posterior(truth)
+            results.append(net.reconstruct(mean).float().clamp(-1, 1).cpu())
+            truths.append(truth.cpu())
+            sizes.append((mean.float() ** 2 + log_variance.float().exp()).mean().cpu())
+        return torch.cat(truths), torch.cat(results), float(torch.stack(sizes).mean().sqrt())
+
+
+def prepare(recipe: AutoencoderRecipe, folder: Path) -> Iterator[tuple[int, int]]:
+    """Draw ahead what is not there yet; yields (drawn, wanted)."""
+    if recipe.pictures and not shards.complete(folder, recipe.pictures, _EACH):
+        about = {"size": recipe.size, "looks": looks(), "what": "cast"}
+        for there in shards.fill(folder, recipe.pictures, _EACH, about, Drawing(recipe.size).batch):
+            yield there, recipe.pictures
+
+
+def task(recipe: AutoencoderRecipe, folder: Path) -> Task:
+    """What the loop needs to know. `folder` is where `prepare` has drawn."""
+    torch.manual_seed(recipe.plan.seed)  # of the first weights; everything later has chance of its own
+    model = Pair(recipe)
+    if recipe.start:
+        weights.fill(model.autoencoder, weights.load(Path(recipe.start)))
+    source = shards.Shards(folder, recipe.plan.seed) if recipe.pictures else Drawing(recipe.size)
+    exam = Exam(recipe)
+    return Task(
+        identity=weights.as_json(recipe) | ({} if recipe.pictures else {"looks": looks()}),
+        plan=recipe.plan,
+        model=model,
+        turns=(
+            Turn(
+                name="draw", learns=("autoencoder",), objective=partial(drawing, recipe=recipe), rate=recipe.rate,
+                betas=(0.9, 0.99),
+            ),
+            Turn(
+                name="criticise", learns=("critic",), objective=telling_apart, rate=recipe.critic_rate,
+                betas=(0.5, 0.9), start=recipe.critic_from, averaged=False,
+            ),
+        ),
+        data=Pictures(source, recipe.plan.seed),
+        show=_shown,
+        judge=exam.judge,
+        keep=exam.keep,
+    )  # fmt: skip
+
+
+def _shown(model: Pair, batch: Batch) -> dict[str, Tensor]:
+    """What is given, what counts, and what comes back before anything is learnt."""
+    truth, few = pixels(batch), 8
+    result = model.autoencoder.reconstruct(model.autoencoder.posterior(truth[:few])[0]).float()
+    weight = attention(batch, 1.0)[:few]
+    return {"first-batch": tiled([truth[:few] / 2 + 0.5, weight - 1, result / 2 + 0.5])}
+
+
+def _psnr(error: Tensor, weight: Tensor | None = None) -> float:
+    """dB, of squared errors of pictures in [-1, 1]: the mean over pictures, as it is usually given."""
+    weight = torch.ones_like(error[:, :1]) if weight is None else weight
+    each = (error * weight).sum((1, 2, 3)) / (3 * weight.sum((1, 2, 3))).clamp_min(1e-6)
+    return float((10 * torch.log10(4 / each.clamp_min(1e-10))).mean())
+
+
+def _energy(picture: Tensor, weight: Tensor) -> float:
+    """Squared gradients along both axes, where weighted."""
+    across = (torch.diff(picture, dim=3) ** 2 * weight[..., 1:]).mean()
+    down = (torch.diff(picture, dim=2) ** 2 * weight[..., 1:, :]).mean()
+    return float(across + down)
