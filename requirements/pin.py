@@ -31,7 +31,12 @@ FIXED = "torch==2.13.0\n"  # the release that everything here was measured with
 HEADLESS = "opencv-python-headless>=4.11,<5\n"  # in the place of the opencv-contrib-python that MediaPipe declares
 # MediaPipe 0.10.21 declares numpy<2, protobuf<5 and five more packages. It runs with these (with protobuf 5.29 and 7.36
 # it does not), and never imports the others.
-REALLY = "numpy>=2,<2.5\nprotobuf>=6.33,<7\nopencv-python-headless>=4.12,<5\n" + "".join(
+REALLY = """\
+numpy>=2,<2.5
+protobuf>=6.33,<7
+opencv-python-headless>=4.12,<5
+opentelemetry-proto>=1.28
+""" + "".join(
     f"{name}; sys_platform == 'never'\n"
     for name in ("jax", "jaxlib", "sentencepiece", "sounddevice", "opencv-contrib-python")
 )

@@ -15,6 +15,7 @@ import pytest
 
 import understudy
 from understudy.animate import Progress, Result, animate, load
+from understudy.animate.choices import Choices
 from understudy.animate.driving import open_driving
 from understudy.clip import Clip, Film, read, read_metadata, read_picture, read_sound, write_picture
 from understudy.errors import BadOption, UnknownModel
@@ -100,8 +101,8 @@ def test_the_result_performs(result: Result, motion: MotionMesh) -> None:
 
 
 def test_a_picture_as_driver_gives_a_picture(place: Path, portrait: Path) -> None:
-    frame = max(made.driver_frames(100), key=_openness)
-    still = write_picture(place / "still.png", frame)
+    frames = list(made.driver_frames(60))
+    still = write_picture(place / "still.png", frames[_widest(_read(frames))])
     found = animate(portrait, still, out=place / "picture.png")
     assert (found.frames, found.fps, found.reference_frame) == (1, 0.0, None)
     drawn, own = read_picture(found.output), read_picture(portrait)
@@ -109,9 +110,9 @@ def test_a_picture_as_driver_gives_a_picture(place: Path, portrait: Path) -> Non
     assert "AI-generated" in read_metadata(found.output)["synthetic"]
 
 
-def _openness(frame: made.Picture) -> float:
-    faces = list(read_mesh([(Fraction(0), frame)], Fraction(25)))
-    return float(np.linalg.norm(faces[0].points[0, 13] - faces[0].points[0, 14]))
+def _widest(motion: MotionMesh) -> int:
+    """The frame in which the mouth is open widest."""
+    return int(np.linalg.norm(motion.points[:, 13] - motion.points[:, 14], axis=-1).argmax())
 
 
 def test_a_motion_file_drives_as_its_film_did(place: Path, portrait: Path, result: Result, motion: MotionMesh) -> None:
@@ -157,7 +158,7 @@ def test_a_mirrored_driver_gives_mirrored_motion() -> None:
     assert one.curves[:, left].max() > 0.4 > one.curves[:, right].max()
     assert other.curves[:, right].max() > 0.4 > other.curves[:, left].max()
     who = Portrait.of(made.shipped("portrait-realistic.jpg", 384))
-    warp = Warp(who)
+    warp = Warp(who, Choices(only=("eyes",)).options(still=False))
     shut = int(one.curves[:, left].argmax())
     for motion, side in ((one, "Left"), (other, "Right")):
         rest, drawn = (
@@ -197,8 +198,6 @@ def test_strength_nothing_moves_nothing(place: Path, portrait: Path, driver: Pat
 
 def test_only_the_head(portrait: Path, motion: MotionMesh, driver: Path) -> None:
     """With `--only pose` the mouth stays, and the head moves."""
-    from understudy.animate.choices import Choices
-
     options = Choices(only=("pose",)).options(still=False)
     assert (options.amounts.mouth, options.amounts.eyes, options.amounts.brows, options.amounts.rest) == (0, 0, 0, 0)
     assert options.amounts.pose == 1
@@ -212,7 +211,7 @@ def test_crop_gives_the_square(place: Path, driver: Path) -> None:
     wide[:256, 100:356] = made.shipped("portrait-realistic.jpg", 256)
     path = write_picture(place / "wide.png", wide)
     found = animate(path, driver, out=place / "square.mp4", crop=True)
-    assert found.width == found.height < 300
+    assert found.width == found.height == Portrait.read(path).crop.size
 
 
 def test_large_portraits_are_scaled_down(place: Path, portrait: Path, driver: Path) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from understudy.cast import who  # noqa: E402
-from understudy.data.drawn import HELD_OUT, Drawing, looks  # noqa: E402
-from understudy.data.shards import Samples, Shards, complete, fill  # noqa: E402
-from understudy.errors import BadOption, MediaError, MissingFile  # noqa: E402
+from understudy.cast import who
+from understudy.data.drawn import HELD_OUT, Drawing, looks
+from understudy.data.shards import Samples, Shards, complete, fill
+from understudy.errors import BadOption, MediaError, MissingFile
 
 ABOUT = {"size": 4}
 

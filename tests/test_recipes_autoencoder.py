@@ -7,21 +7,20 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import torch
+import typer
+from typer.testing import CliRunner
 
-torch = pytest.importorskip("torch")
-
-import typer  # noqa: E402
-from typer.testing import CliRunner  # noqa: E402
-
-from understudy import weights  # noqa: E402
-from understudy.cli.train import seconds, train as command  # noqa: E402
-from understudy.data.drawn import HELD_OUT, Drawing  # noqa: E402
-from understudy.errors import BadOption  # noqa: E402
-from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig  # noqa: E402
-from understudy.recipes.autoencoder import AutoencoderRecipe, autoencoder_small, prepare, task  # noqa: E402
-from understudy.recipes.objectives import divergence, edges, far, told_apart, unlike  # noqa: E402
-from understudy.recipes.recipe import changed  # noqa: E402
-from understudy.train.loop import Step, train  # noqa: E402
+from understudy import weights
+from understudy.cli.train import seconds
+from understudy.cli.train import train as command
+from understudy.data.drawn import HELD_OUT, Drawing
+from understudy.errors import BadOption
+from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig
+from understudy.recipes.autoencoder import AutoencoderRecipe, autoencoder_small, prepare, task
+from understudy.recipes.objectives import divergence, edges, far, told_apart, unlike
+from understudy.recipes.recipe import changed
+from understudy.train.loop import Step, train
 
 TOY = [
     "size=32", "pictures=0", "judged=3", "config.widths=8,16", "config.groups=4", "critic.widths=8,16",

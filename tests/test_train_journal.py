@@ -5,14 +5,11 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import pytest
+import numpy as np
+import torch
+from PIL import Image
 
-torch = pytest.importorskip("torch")
-
-import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from understudy.train.journal import Journal, png, tiled  # noqa: E402
+from understudy.train.journal import Journal, png, tiled
 
 
 def test_sheets_are_pictures_that_others_can_read() -> None:

@@ -9,19 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+import train_made
+from safetensors import safe_open
+from torch import nn
+from train_made import PLAN, task
 
-torch = pytest.importorskip("torch")
-
-import train_made  # noqa: E402
-from safetensors import safe_open  # noqa: E402
-from torch import nn  # noqa: E402
-from train_made import PLAN, task  # noqa: E402
-
-from understudy.errors import BadOption, BadRun  # noqa: E402
-from understudy.train import checkpoint  # noqa: E402
-from understudy.train.ema import Average  # noqa: E402
-from understudy.train.loop import Step, train  # noqa: E402
-from understudy.train.task import Loss, Plan, Task, Turn  # noqa: E402
+from understudy.errors import BadOption, BadRun
+from understudy.train import checkpoint
+from understudy.train.ema import Average
+from understudy.train.loop import Step, train
+from understudy.train.task import Loss, Plan, Task, Turn
 
 
 def run(made: Task, folder: Path, stop: int | None = None) -> list[Step]:
@@ -63,6 +61,21 @@ def test_a_run_that_stops_and_resumes_is_the_same_run(tmp_path: Path, plan: Plan
     assert [name for name in first if not torch.equal(first[name], second[name])] == []
     assert {name.split(".")[0] for name in first} == {"model", "average", "optimiser"}
     assert lines(tmp_path / "whole") == lines(tmp_path / "parts")
+
+
+def test_so_it_is_where_weights_lie_otherwise_in_memory(tmp_path: Path) -> None:
+    """Fused optimisers take weights and their averages as they lie, as GPUs want them: channels last."""
+
+    def made() -> Task:
+        one = task()
+        one.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return one
+
+    run(made(), tmp_path / "whole")
+    run(made(), tmp_path / "parts", 2)
+    run(made(), tmp_path / "parts")
+    first, second = tensors(tmp_path / "whole"), tensors(tmp_path / "parts")
+    assert [name for name in first if not torch.equal(first[name], second[name])] == []
 
 
 def test_after_a_kill_it_goes_on_from_the_newest_checkpoint_and_the_journal_forgets(tmp_path: Path) -> None:
@@ -183,7 +196,7 @@ def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
 
 def test_what_is_no_number_stops_the_run_and_is_not_saved(tmp_path: Path) -> None:
     def astray(model: train_made.Two, batch: object, moment: object) -> Loss:
-        total = model.first[0].weight.sum() * torch.nan
+        total = next(model.first.parameters()).sum() * torch.nan
         return Loss(total, {})
 
     with pytest.raises(BadRun, match=r"step 1.*first\.total is nan"):
@@ -191,7 +204,9 @@ def test_what_is_no_number_stops_the_run_and_is_not_saved(tmp_path: Path) -> Non
     assert checkpoint.newest(tmp_path / "checkpoints") is None
 
 
-@pytest.mark.parametrize("wrong", [{"batch": 3, "accumulate": 2}, {"steps": 0}, {"average": 1.0}, {"clip": 0.0}], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [{"batch": 3, "accumulate": 2}, {"steps": 0}, {"average": 1.0}, {"clip": 0.0}], ids=str
+)
 def test_plans_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(BadOption):
         replace(PLAN, **wrong)  # type: ignore[arg-type]

@@ -10,15 +10,13 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import torch
+from train_made import task
 
-torch = pytest.importorskip("torch")
-
-from train_made import task  # noqa: E402
-
-from understudy.errors import BadOption  # noqa: E402
-from understudy.train.loop import train  # noqa: E402
-from understudy.train.spread import Alone, share, spread  # noqa: E402
-from understudy.train.task import Chance  # noqa: E402
+from understudy.errors import BadOption
+from understudy.train.loop import train
+from understudy.train.spread import Alone, share, spread
+from understudy.train.task import Chance
 
 HERE = Path(__file__).resolve().parent
 
@@ -38,7 +36,7 @@ def test_chance_belongs_to_a_sample_and_not_to_its_neighbours() -> None:
     assert not torch.equal(whole.normal(2)[0], whole.normal(2)[1])
     assert not torch.equal(part.normal(4), part.normal(4, purpose=1))
     assert not torch.equal(part.normal(4), Chance(2, (6,)).normal(4))
-    assert 0 <= float(whole.uniform(100).min()) and float(whole.uniform(100).max()) < 1
+    assert float(whole.uniform(100).min()) >= 0 and float(whole.uniform(100).max()) < 1
 
 
 def test_one_process_needs_nothing_but_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ class Two(nn.Module):
         self.still = nn.Conv2d(3, 3, 1)
 
 
+def size(model: Two) -> float:
+    """How large the first net's first weights are."""
+    return float(next(model.first.parameters()).abs().sum())
+
+
 @dataclass(frozen=True)
 class Numbers:
     """Sample n is made from n alone."""
@@ -66,7 +71,7 @@ def task(plan: Plan = PLAN, seen: Callable[[], None] = lambda: None, **others: A
         return first(model, batch, moment)
 
     def judge(model: Two) -> Judgement:
-        return Judgement({"size": float(model.first[0].weight.abs().sum())}, {"grey": torch.zeros(4, 4, 3, dtype=torch.uint8)})
+        return Judgement({"size": size(model)}, {"grey": torch.zeros(4, 4, 3, dtype=torch.uint8)})
 
     def keep(model: Two, folder: Path, step: int) -> None:
         (folder / "kept.json").write_text(json.dumps({"step": step}))

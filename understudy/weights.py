@@ -141,11 +141,11 @@ def configs() -> tuple[type, ...]:
     from understudy.diffusion import noise
     from understudy.generator import autoencoder, blocks, control, generator, reference, unet
 
-    return (
-        autoencoder.AutoencoderConfig, autoencoder.TemporalAutoencoderConfig, blocks.TimeConfig, blocks.CodeConfig,
-        unet.UNetConfig, control.ControlConfig, control.HintConfig, reference.ReferenceConfig,
-        generator.GeneratorConfig, generator.StartConfig, noise.Linear, noise.ScaledLinear, noise.Cosine, noise.Sigmoid, noise.RectifiedFlow,
-    )  # fmt: skip
+    nets = (autoencoder.AutoencoderConfig, autoencoder.TemporalAutoencoderConfig, generator.GeneratorConfig)
+    parts = (unet.UNetConfig, blocks.TimeConfig, blocks.CodeConfig, reference.ReferenceConfig, generator.StartConfig)
+    controls = (control.ControlConfig, control.HintConfig)
+    schedules = (noise.Linear, noise.ScaledLinear, noise.Cosine, noise.Sigmoid, noise.RectifiedFlow)
+    return (*nets, *parts, *controls, *schedules)
 
 
 def as_json(value: Any) -> Any:

@@ -20,7 +20,7 @@ from understudy.clip import AnyPath, Film, Picture, Warn, write_picture
 from understudy.clip.coding import coding_of
 from understudy.clip.landing import beside, refuse_existing
 from understudy.clip.media import existing, once
-from understudy.errors import BadOption
+from understudy.errors import BadOption, UnderstudyError
 from understudy.face.portrait import Portrait
 from understudy.generator.warp import Reference, Warp
 from understudy.motion.mesh import MotionMesh
@@ -223,6 +223,10 @@ class Job:
                 self._fill(film, motion(), reference)
         except KeyboardInterrupt as stop:
             raise self._stopped(film) from stop
+        except UnderstudyError:
+            if film is None or not film.frames:  # nothing to go on with: leave nothing
+                spool.discard()
+            raise
         written = film.close()
         spool.discard()
         return Made(written.frames, float(film.fps), written.size, reference.frame, resumed_at, watched)

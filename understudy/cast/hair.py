@@ -67,7 +67,7 @@ def _opening(who: Who, px: Tensor, py: Tensor, around: Tensor) -> Tensor:
     """Signed distance over the edge of the face: positive where hair grows. Above the hairline, beside the temples."""
     temple = 0.10 * bump(px.abs() - 0.42, py - 0.62, 0.14, 0.2)
     fringe = who.fringe * _is(who, BOB, LONG, WAVY, SHORT)
-    line = who.hairline + temple * (1 - fringe) - 0.55 * (px * px).clamp_max(0.36) - fringe * 0.30
+    line = who.hairline + temple * (1 - fringe) - 0.55 * (px * px).clamp_max(0.36) - fringe * 0.25
     side = (0.40 - around) * 0.85
     return smax(py - line, side, 0.06)
 
@@ -126,7 +126,7 @@ def _hanging(
     front = 0.52 - 0.22 * step(-0.5, -1.1, at) - 0.12 * bob * step(-0.3, -0.8, at)
     fringe = who.fringe
     temple = 0.05 * bump(px.abs() - 0.42, py - 0.62, 0.14, 0.2)
-    line = who.hairline + temple * (1 - fringe) - 0.50 * (px * px).clamp_max(0.36) - fringe * 0.33
+    line = who.hairline + temple * (1 - fringe) - 0.50 * (px * px).clamp_max(0.36) - fringe * 0.27
     edge = smax(torch.where(py > -0.1, py - line, torch.full_like(py, -0.6)), (front - around) * 0.85, 0.06)
     grown = 1 - torch.exp(-edge.clamp_min(0) / (0.10 + 0.10 * step(-0.1, -0.6, py)))
     return torch.where(edge > 0, (outer - skin) * grown, edge * 0.4)

@@ -221,7 +221,7 @@ def _eye(who: Who, curve: _curves, side: int) -> Eye:
         shut=shut,
         squint=(squint + 0.6 * cheek + 0.35 * smile).clamp(0, 1),
         yaw=out * side * 0.55,
-        pitch=up * 0.42,
+        pitch=up * 0.50,
     )
 
 
@@ -291,7 +291,7 @@ def _mouth(who: Who, curve: _curves) -> Mouth:
         upper=upper,
         lower=lower,
         lift=(lift("Left"), lift("Right")),
-        drop=(0.07 * curve("mouthLowerDownLeft"), 0.07 * curve("mouthLowerDownRight")),
+        drop=(0.10 * curve("mouthLowerDownLeft"), 0.10 * curve("mouthLowerDownRight")),
         upper_thick=who.lip_upper
         * (1 - 0.85 * roll_upper)
         * (1 - 0.4 * press)

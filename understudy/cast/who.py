@@ -257,7 +257,7 @@ def _eyes(dice: _Dice, man: float, age: float, tone: float) -> dict[str, object]
         "iris": np.clip(rgb(IRISES[dice.pick(light_eyes)]) * np.exp(dice.chance.normal(0, 0.1, 3)), 0.004, 0.6),
         "lashes": float(np.clip(dice.about(0.85 - 0.6 * man, 0.15), 0.1, 1)),
         "bags": float(np.clip(dice.about(0.1 + 0.6 * age, 0.2), 0, 1)),
-        "brow_height": dice.about(0.228 - 0.03 * man, 0.012),
+        "brow_height": dice.about(0.220 - 0.03 * man, 0.012),
         "brow_arch": dice.about(0.045 - 0.03 * man, 0.012),
         "brow_slope": dice.about(0.02, 0.02),
         "brow_thick": dice.about(0.026 + 0.014 * man, 0.006),

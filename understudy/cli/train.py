@@ -113,7 +113,7 @@ def _say(step: Step, steps: int) -> None:
 
 @contextmanager
 def _stopping() -> Iterator[list[int]]:
-    """Within this, Ctrl-C and `kill` are noted, so that a step is ended and the run saved; asked twice, obeyed at once."""
+    """Ctrl-C and `kill` are noted, so that a step is ended and the run saved; asked twice, obeyed at once."""
     asked: list[int] = []
 
     def note(number: int, frame: object) -> None:

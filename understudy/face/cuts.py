@@ -26,7 +26,7 @@ SHIFT: Final = 4  # of them that the picture may have moved in a frame
 ALIKE: Final = 0.83  # least correlation of two frames of one shot
 FLASH: Final = 2  # frames that may look otherwise without being a shot
 MOST: Final = 0.5  # share of the pixels
-CHANGED: Final = 16.0  # of 255: by this much, a pixel has changed
+CHANGED: Final = 0.4  # standard deviations of the picture: by this much, a pixel has changed
 PLAIN: Final = 2.0  # standard deviation, of 255, below which a picture shows nothing to compare
 
 
@@ -82,4 +82,5 @@ def likeness(one: Small, other: Small) -> float:
 
 def unchanged(one: Small, other: Small) -> float:
     """The share of pixels that are the same in both."""
-    return float((np.abs(one - other).max(-1) < CHANGED).mean())
+    spread = max(PLAIN, float(one.std()))
+    return float((np.abs(one - other).max(-1) < CHANGED * spread).mean())

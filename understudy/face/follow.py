@@ -13,7 +13,7 @@ from typing import Final, Literal
 import numpy as np
 
 from understudy.errors import NoSuchFace
-from understudy.face.cuts import FLASH, shots
+from understudy.face.cuts import FLASH, Frame, shots
 from understudy.face.find import Face, Finder
 from understudy.face.mesh_finder import MeshFinder
 from understudy.face.square import Picture, Points
@@ -26,6 +26,7 @@ LONGEST_GAP: Final = 0.5  # seconds without a face that are bridged
 LOOK_HARD: Final = 15  # frames: how often a film without a face is searched thoroughly
 SAME_PLACE: Final = 1.0  # sizes of the face that it may have moved meanwhile
 SAME_SIZE: Final = 1.6  # times that it may have grown or shrunk
+LEAP: Final = 0.25  # eye distances that a face moves between takes, where the picture has changed in part
 
 
 @dataclass(frozen=True)
@@ -61,28 +62,37 @@ def follow(
         yield from smoothed(seen, lookahead) if smooth else seen
 
 
-def sightings(frames: Iterable[tuple[float, Picture, int]], finder: Finder, which: int | None) -> Iterator[Seen]:
+def sightings(frames: Iterable[Frame], finder: Finder, which: int | None) -> Iterator[Seen]:
     """The face as each frame shows it, or not ('lost')."""
     wanted = which  # until somebody was found
     last: Face | None = None
-    last_time = 0.0
-    current, away = 0, 0  # shot; frames since the face was seen
-    for time, frame, shot in frames:
-        if shot != current:
-            current, last, away = shot, None, 0
-        face = finder.track(frame, last) if last is not None and away == 0 else None
+    gone = 0.0  # when it was lost
+    current, away = 0, 0  # shot of the pictures; frames since the face was seen
+    leaps = 0  # cuts that only the face showed
+    for frame in frames:
+        if frame.shot != current:
+            current, last, away = frame.shot, None, 0
+        face = finder.track(frame.picture, last) if last is not None and away == 0 else None
         if face is None:
-            faces = finder.find(frame, thorough=away % LOOK_HARD == 0, doubtful=last is not None)
+            faces = finder.find(frame.picture, thorough=away % LOOK_HARD == 0, doubtful=last is not None)
             if last is not None:
-                face = again(faces, last, long_ago=time - last_time > LONGEST_GAP)
+                face = again(faces, last, long_ago=away > 0 and frame.time - gone > LONGEST_GAP)
             elif faces:
                 face, wanted = first_of(faces, wanted), None
         if face is None:
+            gone = gone if away else frame.time
             away += 1
-            yield Seen(time, None, "lost", shot)
+            yield Seen(frame.time, None, "lost", current + leaps)
         else:
-            last, last_time, away = face, time, 0
-            yield Seen(time, face, "seen", shot)
+            leaps += frame.partly and last is not None and away == 0 and leapt(last, face)
+            last, away = face, 0
+            yield Seen(frame.time, face, "seen", current + leaps)
+
+
+def leapt(before: Face, after: Face) -> bool:
+    """Whether landmarks are so far from where they were that it is another take, or another face."""
+    apart = np.linalg.norm(after.points - before.points, axis=-1).mean()
+    return bool(apart > LEAP * before.eye_distance)
 
 
 def first_of(faces: Sequence[Face], which: int | None) -> Face:

@@ -5,10 +5,10 @@ expressions) and what it does (the points as they lie in the head). Both are smo
 whether it moves: most of the quiver moves the whole face together, and a blink must not unsteady the head, nor a turn
 of the head the lids.
 
-A frame is the mean of those around it that show the same, to within the noise: a bilateral filter in time. It keeps
-peaks and onsets, because a frame that differs from its neighbours by more than noise is left to itself. With a few
-frames to come in sight (`lookahead`) it has no delay; with none, a line through the past stands in for them. That kept
-more of every movement, with less delay, than One-Euro filters of about the same steadiness.
+A frame is the mean of those around it that show the same, or the same on a steady course, to within the noise: a
+bilateral filter in time. It keeps peaks and onsets, because a frame that its neighbours do not explain is left to
+itself. With a few frames to come in sight (`lookahead`) it has no delay; with none, a line through the past stands in
+for them. That kept more of every movement, with less delay, than One-Euro filters of about the same steadiness.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ PAST: Final = 8  # frames before this one that have a say
 FADE: Final = 4.0  # frames: how fast their say fades (sigma)
 STIFF: Final = 2.0  # of lines through past and future, against tilting
 STIFFER: Final = 60.0  # of lines through the past alone, whose end swings more
+SPAN: Final = 4  # frames over which a velocity is measured
+PACE: Final = 0.6  # of the noise: a velocity that is taken for one only by half
+TINY: Final = 1e-12
 NEIGHBOURS: Final = 0.06  # radius (sigma) within which points must agree that they move, in eye distances
 
 FINE: Final = sorted(
@@ -69,36 +72,35 @@ class Shape:
 
 @dataclass(frozen=True)
 class Placed:
-    """One frame taken apart: points = own @ linear.T + shift."""
+    """One frame taken apart: points = head @ (own, 1)."""
 
-    linear: Array  # (3, 3): scale * rotation
-    shift: Array  # (3,)
+    head: Array  # (3, 4): scale * rotation, and shift
     own: Array  # (478, 3) in the head, in eye distances
 
     @classmethod
     def of(cls, points: Points, shape: Shape) -> Placed:
-        linear, shift = similarity(shape.points[list(STABLE)], points[list(STABLE)])
-        return cls(linear, shift, (points - shift) @ np.linalg.inv(linear).T)
+        head = similarity(shape.points[list(STABLE)], points[list(STABLE)])
+        return cls(head, (points - head[:, 3]) @ np.linalg.inv(head[:, :3]).T)
 
     def points(self) -> Points:
-        return np.asarray(self.own @ self.linear.T + self.shift, np.float32)
+        return np.asarray(self.own @ self.head[:, :3].T + self.head[:, 3], np.float32)
 
 
-def similarity(source: Points, target: Points) -> tuple[Array, Array]:
-    """Scale times rotation, and the shift, that bring (k, 3) `source` nearest to `target` (Umeyama 1991)."""
+def similarity(source: Points, target: Points) -> Array:
+    """(3, 4): scale times rotation, and the shift, that bring (k, 3) `source` nearest to `target` (Umeyama 1991)."""
     a, b = source.astype(np.float64), target.astype(np.float64)
     middle_a, middle_b = a.mean(0), b.mean(0)
     a, b = a - middle_a, b - middle_b
     u, stretch, v = np.linalg.svd(b.T @ a)
     flip = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ v))])
     linear = (u * flip) @ v * (stretch * flip).sum() / (a**2).sum()
-    return linear.astype(np.float32), (middle_b - linear @ middle_a).astype(np.float32)
+    return np.column_stack([linear, middle_b - linear @ middle_a]).astype(np.float32)
 
 
-def rigid(linear: Array) -> Array:
-    """The nearest scale * rotation to a mean of such."""
-    u, stretch, v = np.linalg.svd(linear)
-    return np.asarray(u @ v * stretch.mean(), np.float32)
+def rigid(head: Array) -> Array:
+    """The nearest similarity to a mean of such."""
+    u, stretch, v = np.linalg.svd(head[:, :3])
+    return np.column_stack([u @ v * stretch.mean(), head[:, 3]]).astype(np.float32)
 
 
 def steadied(run: Iterable[Points], lookahead: int) -> Iterator[Points]:
@@ -125,27 +127,41 @@ def steadied(run: Iterable[Points], lookahead: int) -> Iterator[Points]:
 
 def blended(around: Sequence[Placed], here: int, shape: Shape, stiffness: float) -> Points:
     """The frame at `here`, with what its neighbours say of the same."""
-    steps = np.arange(len(around), dtype=np.float32)[:, None] - here
-    fade = np.exp(-0.5 * (steps / FADE) ** 2)
+    steps = np.arange(len(around), dtype=np.float32) - here
+    fade = np.exp(-0.5 * (steps / FADE) ** 2)[:, None]
 
-    linears = np.stack([each.linear for each in around])
-    shifts = np.stack([each.shift for each in around])
-    moved = head_shifts(linears, shifts, here, shape)
-    mix = line(fade * np.exp(-0.5 * (moved / shape.head_noise) ** 2)[:, None], steps, stiffness)
-    linear = rigid((mix[:, :, None] * linears).sum(0))
+    heads = np.stack([each.head for each in around])  # (frames, 3, 4)
+    speed = velocity(heads, here)
+    pace = head_shift(speed, heads[here], shape)
+    speed *= pace**2 / (pace**2 + (PACE * shape.head_noise) ** 2 + TINY)
+    heads = heads - speed * steps[:, None, None]  # as they would be now, had they gone on like this
+    apart = head_shift(heads - heads[here], heads[here], shape)
+    mix = line(fade * np.exp(-0.5 * (apart / shape.head_noise) ** 2)[:, None], steps, stiffness)
+    head = (mix[:, :, None] * heads).sum(0)
 
-    own = np.stack([each.own for each in around])
+    own = np.stack([each.own for each in around])  # (frames, 478, 3)
+    speeds = velocity(own, here)
+    paces = shape.near @ (speeds**2).sum(-1)
+    speeds *= (paces / (paces + (PACE * shape.noise) ** 2 + TINY))[:, None]
+    own = own - speeds * steps[:, None, None]
     change = ((own - own[here]) ** 2).sum(-1) @ shape.near.T  # (frames, 478)
     mixes = line(fade * np.exp(-0.5 * change / shape.noise**2), steps, stiffness)
-    return Placed(linear, (mix * shifts).sum(0), (mixes[:, :, None] * own).sum(0)).points()
+    return Placed(rigid(head), (mixes[:, :, None] * own).sum(0)).points()
 
 
-def head_shifts(linears: Array, shifts: Array, here: int, shape: Shape) -> Array:
-    """(frames,): how far the head's points are from where they are `here`, in eye distances (root mean square)."""
+def velocity(frames: Array, here: int) -> Array:
+    """Change per frame round `here`, or up to it if nothing follows."""
+    last = min(here + SPAN // 2, len(frames) - 1)
+    first = max(0, last - SPAN)
+    return np.asarray((frames[last] - frames[first]) / max(1, last - first), np.float32)
+
+
+def head_shift(change: Array, head: Array, shape: Shape) -> Array:
+    """How far a change (..., 3, 4) of `head` moves the head's points, in eye distances (root mean square)."""
     spread = shape.points[list(STABLE)]
-    apart = spread @ (linears - linears[here]).transpose(0, 2, 1) + (shifts - shifts[here])[:, None]
-    unit = float(np.cbrt(np.linalg.det(linears[here])))
-    return np.asarray(np.sqrt((apart**2).sum(-1).mean(-1)) / unit, np.float32)
+    moved = spread @ np.swapaxes(change[..., :3], -1, -2) + change[..., None, :, 3]
+    unit = float(np.cbrt(np.linalg.det(head[:, :3])))
+    return np.asarray(np.sqrt((moved**2).sum(-1).mean(-1)) / unit, np.float32)
 
 
 def line(weights: Array, steps: Array, stiffness: float) -> Array:
@@ -153,5 +169,6 @@ def line(weights: Array, steps: Array, stiffness: float) -> Array:
 
     Where weights are lopsided, at the ends of a run and where nothing to come is in sight, a mean would lag behind
     what moves steadily, and a line does not. It is stiff, so that it does not swing with the last frame's noise."""
+    steps = steps[:, None]
     zeroth, first, second = weights.sum(0), (weights * steps).sum(0), (weights * steps**2).sum(0) + stiffness
     return np.asarray(weights * (second - first * steps) / (zeroth * second - first**2), np.float32)

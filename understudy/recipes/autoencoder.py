@@ -76,7 +76,7 @@ def autoencoder_small() -> AutoencoderRecipe:
     return AutoencoderRecipe(
         name="autoencoder-small",
         plan=Plan(
-            steps=8000, batch=16, accumulate=1, clip=1.0, warm_up=100, floor=0.02, average=0.998, bf16=True, seed=0,
+            steps=8000, batch=8, accumulate=1, clip=1.0, warm_up=100, floor=0.02, average=0.998, bf16=True, seed=0,
             judge_every=500, save_every=250, keep=2,
         ),
         start="",
