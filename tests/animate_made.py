@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from understudy.clip import Picture, Sound, read, read_picture, write, write_picture
-from understudy.face.pose import Pose, rotation_of
 from understudy.face.portrait import Portrait
+from understudy.face.pose import Pose, rotation_of
 from understudy.face.rig import CARRIED, Rig
 from understudy.generator.warp import Warp
 from understudy.motion.mesh import MotionMesh
@@ -59,7 +59,7 @@ def driver(path: Path, frames: int | Iterable[Picture] = 30, sound: bool = True,
 
 
 def acted(who: Portrait, frames: int = 30) -> MotionMesh:
-    """A performance by the rig, in the place of a portrait's own face: the jaw opens, the left eye winks, the head turns."""
+    """A performance by the rig, where the portrait's own face is: the jaw opens, the left eye winks, the head turns."""
     points = who.face.points
     beat = np.linspace(0, 2 * np.pi, frames)
     curves = np.zeros((frames, len(CARRIED)), np.float32)
@@ -72,9 +72,7 @@ def acted(who: Portrait, frames: int = 30) -> MotionMesh:
         rotation_of(angles), np.full(frames, scale, np.float32), np.repeat(middle[None], frames, 0).astype(np.float32)
     )
     rig = Rig.canonical()
-    return MotionMesh.from_points(
-        np.arange(frames) / FPS, rig.points(curves, pose), Fraction(FPS), neutral=rig.shape
-    )
+    return MotionMesh.from_points(np.arange(frames) / FPS, rig.points(curves, pose), Fraction(FPS), neutral=rig.shape)
 
 
 def astronaut_acting(frames: int = 30) -> list[Picture]:

@@ -125,5 +125,3 @@ def tone(seconds: float, hertz: float = 440, channels: int = 1, rate: int = RATE
 def psnr(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
     error = np.mean((one.astype(np.float64) - other.astype(np.float64)) ** 2)
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import understudy
 from understudy.animate import Progress, Result, animate, load
 from understudy.animate.choices import Choices
 from understudy.animate.driving import open_driving
-from understudy.clip import Clip, Film, read, read_metadata, read_picture, read_sound, write_picture
+from understudy.clip import Clip, Film, Picture, read, read_metadata, read_picture, read_sound, write_picture
 from understudy.errors import BadOption, UnknownModel
 from understudy.face.mesh import EYES
 from understudy.face.portrait import Portrait
@@ -162,13 +162,13 @@ def test_a_mirrored_driver_gives_mirrored_motion() -> None:
     shut = int(one.curves[:, left].argmax())
     for motion, side in ((one, "Left"), (other, "Right")):
         rest, drawn = (
-            list(warp.draw([motion[k : k + 1]], warp.reference_at(motion, 0, 0)))[0].astype(int) for k in (0, shut)
+            next(warp.draw([motion[k : k + 1]], warp.reference_at(motion, 0, 0))).astype(int) for k in (0, shut)
         )
         changed = {name: _around(np.abs(drawn - rest), who, name) for name in EYES}
         assert changed[side] > 1.5 * changed[{"Left": "Right", "Right": "Left"}[side]]
 
 
-def _read(frames: list[made.Picture]) -> MotionMesh:
+def _read(frames: list[Picture]) -> MotionMesh:
     return whole(read_mesh([(Fraction(k, 25), frame) for k, frame in enumerate(frames)], Fraction(25)))
 
 
@@ -285,13 +285,10 @@ def test_progress_is_told_and_honest(place: Path, portrait: Path, driver: Path) 
 
 
 def test_three_lines(place: Path, portrait: Path, driver: Path) -> None:
-    model = load("warp")
+    model = understudy.load("warp")
     frames = model.draw(portrait, model.read(driver))
+    written = understudy.write(place / "three.mp4", frames, sound=driver)
     assert isinstance(frames, Clip) and frames.fps == made.FPS
-    understudy_write = understudy.write if hasattr(understudy, "write") else None
-    from understudy.clip import write
-
-    written = (understudy_write or write)(place / "three.mp4", frames, sound=driver)
     assert (written.frames, written.size) == (FRAMES, (256, 256))
     assert len(list(frames)) == FRAMES, "a clip may be watched again"
 

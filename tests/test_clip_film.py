@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -29,7 +30,6 @@ from understudy.errors import BadOption, Exists, MissingFile, NoPicture, Unwrita
 
 NTSC = Fraction(24000, 1001)
 ENDINGS = [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"]
-SOUNDING = [ending for ending in ENDINGS if ending != ".gif"]
 WORDS = {"model": "warp", "Seed Nr": "12", "command": 'animate "Ä\nö"', "comment": "mine"}
 
 
@@ -123,7 +123,7 @@ def test_a_clip_written_is_a_clip_read(tmp_path: Path) -> None:
 
 def test_times_must_grow(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not come after"):
-        write(tmp_path / "a.mp4", zip([0.0, 0.1, 0.1], made(3), strict=True), fps=25)  # type: ignore[arg-type]
+        write(tmp_path / "a.mp4", zip([0.0, 0.1, 0.1], made(3), strict=True), fps=25)
 
 
 @given(fps=st.fractions(min_value=Fraction(1, 10), max_value=240, max_denominator=1001))
@@ -181,7 +181,7 @@ def test_frames_must_be_frames_of_one_size(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="this one is"):
         write(tmp_path / "a.mp4", [numbered(0), numbered(1, 32, 48)], fps=25)
     with pytest.raises(ValueError, match="uint8"):
-        write(tmp_path / "b.mp4", [numbered(0).astype(np.float32)], fps=25)  # type: ignore[list-item]
+        write(tmp_path / "b.mp4", [numbered(0).astype(np.float32)], fps=25)  # type: ignore[arg-type]
     with pytest.raises(BadOption, match="too small"):
         write(tmp_path / "c.mp4", [numbered(0)[:1, :1]], fps=25)
 
@@ -213,23 +213,23 @@ def voices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     sound = clicks([0.5, 1.0, 1.5], 3.0)
     found = {ending: write_sound(folder / f"v{ending}", sound) for ending in (".wav", ".flac", ".mp3", ".m4a", ".ogg")}
     black = [np.zeros((48, 64, 3), np.uint8)] * 75
-    for ending in (".mp4", ".mkv", ".webm", ".avi"):
+    for ending in (".mp4", ".webm"):
         found[ending] = folder / f"f{ending}"
         write(found[ending], black, fps=25, sound=sound)
     return found
 
 
 COPIED = {
-    ".mp4": {".flac", ".mp3", ".m4a", ".ogg", ".mp4", ".mkv", ".webm"},
-    ".mov": {".wav", ".mp3", ".m4a", ".mp4", ".mkv", ".avi"},
-    ".mkv": {".wav", ".flac", ".mp3", ".m4a", ".ogg", ".mp4", ".mkv", ".webm", ".avi"},
+    ".mp4": {".flac", ".mp3", ".m4a", ".ogg", ".mp4", ".webm"},
+    ".mov": {".wav", ".mp3", ".m4a", ".mp4"},
+    ".mkv": {".wav", ".flac", ".mp3", ".m4a", ".ogg", ".mp4", ".webm"},
     ".webm": {".ogg", ".webm"},
-    ".avi": {".wav", ".mp3", ".avi"},
+    ".avi": {".wav", ".mp3"},
 }
 
 
 @pytest.mark.parametrize("ending", sorted(COPIED))
-@pytest.mark.parametrize("source", [".wav", ".flac", ".mp3", ".m4a", ".ogg", ".mp4", ".mkv", ".webm", ".avi"])
+@pytest.mark.parametrize("source", [".wav", ".flac", ".mp3", ".m4a", ".ogg", ".mp4", ".webm"])
 def test_sound_is_copied_where_it_can_be_and_in_step(
     tmp_path: Path, said: list[str], voices: dict[str, Path], source: str, ending: str
 ) -> None:
@@ -262,8 +262,8 @@ def test_sound_keeps_its_distance_to_the_picture(tmp_path: Path, late: Fraction,
     assert click_times(read_sound(path)) == pytest.approx([0.3 + late, 0.6 + late], abs=0.004)
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4, 6, 8])
-@pytest.mark.parametrize("ending", SOUNDING)
+@pytest.mark.parametrize("channels", [1, 2, 4, 6, 8])
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".webm", ".avi"])
 def test_channels_are_kept(tmp_path: Path, channels: int, ending: str) -> None:
     write(tmp_path / f"c{ending}", made(10), fps=25, sound=tone(1, channels=channels))
     heard = read_sound(tmp_path / f"c{ending}")
@@ -496,7 +496,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path, ending: str) -> None:
     """As with a full disk: an error with a remedy, nothing under the name, and the frames before are safe."""
     out = tmp_path / f"a{ending}"
     out.write_text("precious")
-    limit = 1_000_000
+    limit = 150_000
     script = textwrap.dedent(LIMITED).format(path=sys.path, limit=limit, out=str(out))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1, done.stderr
@@ -507,28 +507,35 @@ def test_a_file_that_may_not_grow(tmp_path: Path, ending: str) -> None:
     assert names(tmp_path) == sorted({out.name, partial.name, *[n for n in names(tmp_path) if n.endswith(".json")]})
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MB, where the machine lets us have one."""
-    disk = tmp_path / "disk"
+@contextlib.contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Path]:
+    """A disk of so many bytes, where the machine lets us have one."""
+    disk = folder / "disk"
     disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
     if sys.platform != "linux" or os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("no small disk can be mounted here")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("count", [50, 400])
-def test_a_full_disk(small_disk: Path, count: int) -> None:
-    """It fills while the film grows (400 frames), or when the whole film is copied beside the grown one (50)."""
+@pytest.mark.parametrize(("share", "safe"), [(0.6, 100), (1.5, 200)])
+def test_a_full_disk(tmp_path: Path, share: float, safe: int) -> None:
+    """It fills while the film grows, or when the whole film is copied beside the grown one."""
     noise = np.random.default_rng(0).integers(0, 255, (50, 48, 64, 3), dtype=np.uint8)
-    with pytest.raises(Unwritable, match="disk is full") as caught:
-        write(small_disk / "a.mp4", (noise[number % 50] for number in range(count)), fps=25, quality=10)
-    assert "free some space" in caught.value.remedy and "safe" in caught.value.remedy
-    assert not (small_disk / "a.mp4").exists()
-    assert [name for name in names(small_disk) if not name.startswith("a.partial.")] == []
-    assert len(list(read(small_disk / "a.partial.mp4"))) >= 50
+
+    def frames() -> Iterator[Picture]:
+        return (noise[number % 50] for number in range(200))
+
+    write(tmp_path / "a.mp4", frames(), fps=25, quality=10)
+    with small_disk(tmp_path, int(share * (tmp_path / "a.mp4").stat().st_size)) as disk:
+        with pytest.raises(Unwritable, match="disk is full") as caught:
+            write(disk / "a.mp4", frames(), fps=25, quality=10)
+        assert "free some space" in caught.value.remedy and "safe" in caught.value.remedy
+        assert set(names(disk)) <= {"a.partial.mp4", "a.partial.json"}
+        assert len(list(read(disk / "a.partial.mp4"))) == safe
 
 
 MEASURED = """
@@ -558,7 +565,7 @@ def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
 
 def test_a_film_object_tells_how_far_it_is(tmp_path: Path) -> None:
     with Film(tmp_path / "a.mp4", fps=NTSC, size=(64, 48)) as film:
-        assert (film.done, film.frames, film.seconds) == (0, 0, 0)
+        assert (film.done, film.frames, float(film.seconds)) == (0, 0, 0.0)
         for frame in made(3):
             film.add(frame)
         assert (film.frames, film.seconds) == (3, 3 / NTSC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -52,12 +53,14 @@ def pitch(sound: Sound) -> float:
     return float(np.argmax(spectrum) * sound.rate / len(wave))
 
 
-@pytest.mark.parametrize("codec", ["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le", "pcm_mulaw"])
+@pytest.mark.parametrize(
+    "codec", ["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le", "pcm_mulaw"]
+)
 def test_every_kind_of_sample(tmp_path: Path, codec: str) -> None:
     path = tmp_path / "s.wav"
     wave = tone(0.2, rate=16000)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=16000, layout="mono")
+        stream: Any = container.add_stream(codec, rate=16000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave.samples.T), "fltp", "mono")
         frame.sample_rate = 16000
         container.mux(stream.encode(frame))
@@ -145,7 +148,11 @@ def test_picture_that_begins_late(tmp_path: Path) -> None:
     """Cut out of a longer film, picture and sound both begin far from zero."""
     frames = [np.zeros((48, 64, 3), np.uint8)] * 25
     path = film(
-        tmp_path / "f.mkv", frames=frames, times=list(range(250, 275)), sound=clicks([0.3], 1.0), sound_late=Fraction(10)
+        tmp_path / "f.mkv",
+        frames=frames,
+        times=list(range(250, 275)),
+        sound=clicks([0.3], 1.0),
+        sound_late=Fraction(10),
     )
     assert click_times(read_sound(path)) == pytest.approx([0.3], abs=0.003)
 
@@ -154,7 +161,7 @@ def test_gaps_are_silence(tmp_path: Path) -> None:
     """A recorder that lost half a second of sound leaves a gap in the timestamps."""
     path = tmp_path / "gap.mkv"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        stream: Any = container.add_stream("pcm_s16le", rate=RATE, layout="mono")
         for start in (0.0, 1.0):
             sound = clicks([0.2], 0.5)
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound.samples.T), "fltp", "mono")
@@ -193,7 +200,7 @@ def test_an_empty_sound_track(tmp_path: Path) -> None:
         write_sound(tmp_path / "empty.wav", Sound(np.zeros((0, 1), np.float32), RATE))
     path = write_sound(tmp_path / "cut.wav", tone(1))
     path.write_bytes(path.read_bytes()[:78])  # the header alone
-    with pytest.raises((NoSound, UnreadableMedia), match="cut.wav"):
+    with pytest.raises((NoSound, UnreadableMedia), match="cut"):
         read_sound(path)
 
 
@@ -205,7 +212,7 @@ def test_too_much_sound_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(BadOption, match="ending '.xyz'"):
+    with pytest.raises(BadOption, match=r"ending '\.xyz'"):
         write_sound(tmp_path / "s.xyz", tone(0.1))
     with pytest.raises(Unwritable, match="folder does not exist"):
         write_sound(tmp_path / "none" / "s.wav", tone(0.1))

@@ -129,7 +129,7 @@ def test_several_faces_the_largest_first(finder: MeshFinder, astronaut: Picture)
     faces = finder.find(picture)
     assert [round(face.centre[0] / 400 - 0.3) for face in faces] == [1, 0, 2]
     assert pick(faces) is faces[0] and pick(faces, 2) is faces[2]
-    with pytest.raises(NoSuchFace, match="face 3 was asked for in them.jpg.*3 faces.*--face 0 to 2"):
+    with pytest.raises(NoSuchFace, match=r"face 3 was asked for in them.jpg.*3 faces.*--face 0 to 2"):
         pick(faces, 3, "them.jpg")
     with pytest.raises(NoSuchFace):
         pick(faces, -1)
@@ -150,7 +150,7 @@ def test_the_mesh_network_would_have_taken_the_cat(finder: MeshFinder) -> None:
     cat = np.asarray(data.cat(), np.uint8)
     (face,) = finder.find(cat, doubtful=True)
     assert not face.human and face.score < HUMAN - 0.2
-    with pytest.raises(NoFace, match="something with eyes and a mouth.*sure to be human"):
+    with pytest.raises(NoFace, match=r"something with eyes and a mouth.*sure to be human"):
         pick([face])
 
 
@@ -169,7 +169,7 @@ def made_pictures() -> Iterator[tuple[str, Picture]]:
         yield name, picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, 2)
 
 
-@pytest.mark.parametrize(("name", "picture"), list(made_pictures()), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("name", "picture"), [pytest.param(*made, id=made[0]) for made in made_pictures()])
 def test_things_are_nobody(finder: MeshFinder, name: str, picture: Picture) -> None:
     assert finder.find(picture) == []
     with pytest.raises(NoFace):
@@ -179,7 +179,7 @@ def test_things_are_nobody(finder: MeshFinder, name: str, picture: Picture) -> N
 def test_too_small_says_how_small() -> None:
     points = np.zeros((478, 3), np.float32)
     points[33], points[263] = (10, 10, 0), (10 + SMALLEST_EYES - 1, 10, 0)
-    with pytest.raises(FaceTooSmall, match="23 pixels from eye to eye; 24 are needed"):
+    with pytest.raises(FaceTooSmall, match=r"23 pixels from eye to eye; 24 are needed"):
         pick([Face(points)])
     points[263, 0] += 1
     assert pick([Face(points)]).eye_distance == SMALLEST_EYES
@@ -269,6 +269,6 @@ def test_without_mediapipe_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_mediapipe_without_models_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks.os.path, "exists", lambda path: False)
-    with pytest.raises(MissingExtra, match="does not carry its models.*version 0"):
+    monkeypatch.setattr("os.path.exists", lambda path: False)
+    with pytest.raises(MissingExtra, match=r"does not carry its models.*version 0"):
         networks.MeshNetwork()

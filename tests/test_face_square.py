@@ -90,7 +90,7 @@ def test_shrinking_takes_means() -> None:
 
 def test_a_gliding_square_sees_no_shimmer() -> None:
     """The same place of a noisy picture looks the same from squares that lie a little apart."""
-    picture = cv2.GaussianBlur(noise(400, 400), (0, 0), 1.0)
+    picture = np.asarray(cv2.GaussianBlur(noise(400, 400), (0, 0), 1.0), np.uint8)
     one = Square(200, 200, 300).cut(picture, 75).astype(np.float32)
     other = Square(204, 200, 300).cut(picture, 75).astype(np.float32)  # one pixel of the frame, four of the picture
     assert np.abs(one[:, 1:] - other[:, :-1])[:, 2:-2].max() <= 1

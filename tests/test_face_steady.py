@@ -157,8 +157,8 @@ def test_a_similarity_is_found() -> None:
     chance = np.random.default_rng(1)
     points = chance.normal(0, 1, (30, 3)).astype(np.float32)
     turn = rotation_of([20, -10, 30])
-    linear, shift = similarity(points, np.asarray(points @ (2.5 * turn).T + (4, 5, 6), np.float32))
-    assert np.abs(linear - 2.5 * turn).max() < 1e-4 and np.abs(shift - (4, 5, 6)).max() < 1e-4
+    head = similarity(points, np.asarray(points @ (2.5 * turn).T + (4, 5, 6), np.float32))
+    assert np.abs(head - np.column_stack([2.5 * turn, (4, 5, 6)])).max() < 1e-4
 
 
 def test_taken_apart_and_put_together_it_is_the_same(rest: Array) -> None:

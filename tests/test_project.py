@@ -121,6 +121,12 @@ def test_the_version_is_said_once() -> None:
     assert installed == understudy.__version__
 
 
+def test_every_error_is_public() -> None:
+    """Whoever catches what we raise finds it where they found the rest."""
+    errors = {name for name, kind in vars(understudy.errors).items() if isinstance(kind, type)}
+    assert errors == {name for name in understudy.__all__ if name not in understudy.HOME}
+
+
 def test_every_public_name_is_there() -> None:
     assert understudy.__all__ == sorted(understudy.__all__)
     assert [name for name in understudy.__all__ if getattr(understudy, name, None) is None] == []

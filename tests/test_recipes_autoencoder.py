@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from contextlib import closing
 from pathlib import Path
 
@@ -12,14 +13,15 @@ import typer
 from typer.testing import CliRunner
 
 from understudy import weights
-from understudy.cli.train import seconds
 from understudy.cli.train import train as command
 from understudy.data.drawn import HELD_OUT, Drawing
 from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig
+from understudy.recipes.__main__ import main
 from understudy.recipes.autoencoder import AutoencoderRecipe, autoencoder_small, prepare, task
 from understudy.recipes.objectives import divergence, edges, far, told_apart, unlike
 from understudy.recipes.recipe import changed
+from understudy.recipes.run import seconds
 from understudy.train.loop import Step, train
 
 TOY = [
@@ -81,7 +83,7 @@ def test_a_run_may_begin_with_weights(tmp_path: Path) -> None:
     assert all(torch.equal(begun[name], value) for name, value in weights.load(path).tensors.items())
 
 
-def test_the_command_trains_and_goes_on(tmp_path: Path) -> None:
+def test_the_command_trains_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     app = typer.Typer()
     app.command()(command)
     words = ["autoencoder-small", *TOY, "--out", str(tmp_path), "--device", "cpu", "--json"]
@@ -89,8 +91,41 @@ def test_the_command_trains_and_goes_on(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["step"] == 4 and said["scores"]["psnr"] > 0
-    again = CliRunner().invoke(app, words)
-    assert again.exit_code == 0 and "over already" in again.output
+    assert main(["autoencoder-small", *TOY, "--out", str(tmp_path), "--device", "cpu"]) == 0  # where there is no typer
+    assert "over already" in capsys.readouterr().out
+
+
+def test_a_wrong_word_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["autoencoder-small", "plan.step=3", "--out", str(tmp_path)]) == 1
+    assert "plan.steps" in capsys.readouterr().err
+
+
+def test_two_processes_draw_half_each(tmp_path: Path) -> None:
+    recipe = toy("pictures=3")
+    other = prepare(recipe, tmp_path, rank=1, world=2)  # there is one shard, and it is the other's
+    assert next(other) == (3, 3) and not list(tmp_path.glob("*.safetensors"))
+    assert list(prepare(recipe, tmp_path, rank=0, world=2)) == [(3, 3)]
+    list(other)
+    assert [path.name for path in tmp_path.glob("*.safetensors")] == ["00000.safetensors"]
+
+
+def test_a_stopped_run_is_saved_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after `kill`: what was asked for while a step is under way is done when it is over."""
+    from understudy.recipes import run as module
+
+    words_said: list[str] = []
+
+    def kill(words: str) -> None:
+        words_said.append(words)
+        if words.startswith("step 2"):
+            signal.raise_signal(signal.SIGTERM)
+
+    outcome = module.run(module.Wish(recipe="autoencoder-small", changes=TOY, out=tmp_path, device="cpu"), kill)
+    assert outcome.stopped and outcome.last is not None and outcome.last.number == 2
+    assert words_said[-1] == "stopped after step 2; the same command goes on from there"
+    whole = run(toy(), tmp_path / "whole")
+    rest = run(toy(), tmp_path)
+    assert [step.values for step in rest] == [step.values for step in whole[2:]]
 
 
 def test_lengths_of_time() -> None:

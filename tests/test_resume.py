@@ -16,7 +16,7 @@ import pytest
 from understudy.animate import Stopped, animate
 from understudy.animate.driving import Driving
 from understudy.animate.perform import Job
-from understudy.clip import Film, read
+from understudy.clip import Film, Picture, read
 from understudy.errors import Unwritable
 
 FRAMES = 130  # more than two of the segments that a crash may cost
@@ -38,7 +38,7 @@ def driver(place: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(place: Path, portrait: Path, driver: Path) -> list[made.Picture]:
+def whole(place: Path, portrait: Path, driver: Path) -> list[Picture]:
     """The film of a run that nobody stopped."""
     return made.decoded(Path(animate(portrait, driver, out=place / "whole.mp4").output))
 
@@ -50,7 +50,11 @@ def command(portrait: Path, driver: Path, out: Path) -> list[str]:
 def begun(portrait: Path, driver: Path, out: Path, until: int) -> subprocess.Popen[str]:
     """A run that has so many frames safely on the disk."""
     run = subprocess.Popen(
-        command(portrait, driver, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(portrait, driver, out),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     state = out.with_name(f"{out.stem}.partial.json")
     deadline = time.monotonic() + 120
@@ -64,12 +68,12 @@ def begun(portrait: Path, driver: Path, out: Path, until: int) -> subprocess.Pop
     raise AssertionError(f"ended with {run.returncode} before it could be stopped: {run.communicate()}")
 
 
-def same(one: list[made.Picture], other: list[made.Picture]) -> bool:
+def same(one: list[Picture], other: list[Picture]) -> bool:
     return len(one) == len(other) and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_killed_and_resumed_is_whole(
-    place: Path, portrait: Path, driver: Path, whole: list[made.Picture], monkeypatch: pytest.MonkeyPatch
+    place: Path, portrait: Path, driver: Path, whole: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = place / "killed.mp4"
     run = begun(portrait, driver, out, until=50)
@@ -86,9 +90,7 @@ def test_killed_and_resumed_is_whole(
     assert not list(place.glob("killed.partial*"))
 
 
-def test_killed_while_watching_begins_again(
-    place: Path, portrait: Path, driver: Path, whole: list[made.Picture]
-) -> None:
+def test_killed_while_watching_begins_again(place: Path, portrait: Path, driver: Path, whole: list[Picture]) -> None:
     out = place / "early.mp4"
     run = subprocess.Popen(command(portrait, driver, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     spool = place / "early.partial.motion.spool"
@@ -104,7 +106,7 @@ def test_killed_while_watching_begins_again(
     assert not list(place.glob("early.partial*"))
 
 
-def test_ctrl_c_says_where_things_are(place: Path, portrait: Path, driver: Path, whole: list[made.Picture]) -> None:
+def test_ctrl_c_says_where_things_are(place: Path, portrait: Path, driver: Path, whole: list[Picture]) -> None:
     out = place / "stopped.mp4"
     run = begun(portrait, driver, out, until=50)
     run.send_signal(signal.SIGINT)
@@ -124,7 +126,7 @@ def interrupted_after(frames: int, error: BaseException) -> object:
     """A `Film.add` that fails once so many frames are in."""
     add = Film.add
 
-    def failing(film: Film, frame: made.Picture, when: object = None) -> None:
+    def failing(film: Film, frame: Picture, when: object = None) -> None:
         if film.frames >= frames:
             raise error
         add(film, frame, when)  # type: ignore[arg-type]
@@ -133,7 +135,7 @@ def interrupted_after(frames: int, error: BaseException) -> object:
 
 
 def test_in_one_process(
-    place: Path, portrait: Path, driver: Path, whole: list[made.Picture], monkeypatch: pytest.MonkeyPatch
+    place: Path, portrait: Path, driver: Path, whole: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = place / "twice.mp4"
     for frames in (60, 110):
@@ -145,9 +147,7 @@ def test_in_one_process(
     assert same(made.decoded(out), whole)
 
 
-def test_other_options_begin_anew(
-    place: Path, portrait: Path, driver: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_options_begin_anew(place: Path, portrait: Path, driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = place / "other.mp4"
     with monkeypatch.context() as patch, pytest.raises(Stopped):
         patch.setattr(Film, "add", interrupted_after(60, KeyboardInterrupt()))
@@ -170,7 +170,7 @@ def test_stopped_before_anything_was_drawn_leaves_nothing(
 
 
 def test_a_full_disk_keeps_what_there_is(
-    place: Path, portrait: Path, driver: Path, whole: list[made.Picture], monkeypatch: pytest.MonkeyPatch
+    place: Path, portrait: Path, driver: Path, whole: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from understudy.clip.partial import Partial
 

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "understudy"
 FLOW = [
     "errors", "extras", "device", "ahead",
     "clip", "face", "cast", "diffusion", "motion", "generator", "weights", "models", "animate",
-    "data", "train", "recipes", "evaluate", "demo", "service", "cli", "__main__",
+    "data", "train", "recipes", "demo", "evaluate", "service", "cli", "__main__",
 ]  # fmt: skip
 DEAF = {"diffusion", "train"}  # mathematics and the loop: they have never heard of faces
 FACES = {"clip", "face", "cast", "motion", "generator", "data"}

@@ -48,6 +48,38 @@ def test_one_process_needs_nothing_but_torch(monkeypatch: pytest.MonkeyPatch, tm
     assert len(list((tmp_path / "sheets").glob("*.png"))) == 3
 
 
+def test_recipes_run_where_there_is_only_torch(tmp_path: Path) -> None:
+    absent = (
+        "accelerate",
+        "tensorboard",
+        "PIL",
+        "cv2",
+        "mediapipe",
+        "av",
+        "typer",
+        "rich",
+        "einops",
+        "diffusers",
+        "transformers",
+    )
+    toy = ["size=32", "pictures=2", "judged=1", "plan.steps=2", "plan.batch=2"]
+    toy += ["config.widths=8,16", "config.groups=4", "critic.widths=8,16", "critic.groups=4"]
+    script = f"""
+import sys
+sys.modules.update(dict.fromkeys({absent!r}))
+import importlib.util
+there = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name in {absent!r} else there(name, package)
+from understudy.recipes.__main__ import main
+sys.exit(main(["autoencoder-small", *{toy!r}, "--device", "cpu", "--threads", "1", "--out", {str(tmp_path)!r}]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=HERE.parent, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "step 2: psnr" in done.stdout and (tmp_path / "autoencoder-small.safetensors").exists()
+
+
 @pytest.mark.slow
 def test_two_processes_give_the_losses_of_one(tmp_path: Path) -> None:
     pytest.importorskip("accelerate")

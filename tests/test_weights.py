@@ -33,10 +33,10 @@ def psnr(one: Tensor, other: Tensor) -> float:
     return float(10 * torch.log10(4 / ((one - other) ** 2).mean()))
 
 
-@pytest.mark.parametrize(("storage", "at_most", "least"), [("fp32", 4.1, 200), ("bf16", 2.2, 45), ("int8", 1.4, 40)])
+@pytest.mark.parametrize(("storage", "at_most", "least"), [("fp32", 4.1, 200), ("bf16", 2.2, 50), ("int8", 1.4, 45)])
 def test_what_storage_costs(tmp_path: Path, storage: weights.Storage, at_most: float, least: float) -> None:
-    """Bytes a number, and how near (dB) the stored net's answer is. A net that is 30 dB from the truth loses, by an
-    independent error at 40 dB, 10 log10(1 + 10^-1) = 0.41 dB at the very worst, 0.04 dB at 50 dB."""
+    """Bytes a number, and how near (dB) the stored net's answer is to the net's. Independent errors add up: a net that
+    is 28 dB from the truth loses 10 log10(1 + 10^-1.7) = 0.09 dB by another error at 45 dB; so 0.1 dB is kept to."""
     net = toy()
     path = tmp_path / "toy.safetensors"
     weights.save(path, net.state_dict(), about(storage))

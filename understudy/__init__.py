@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from understudy.errors import (
     BadMotionFile,
     BadOption,
+    BadRun,
+    BadWeights,
     Exists,
     FaceError,
     FaceTooSmall,
@@ -35,7 +37,11 @@ from understudy.errors import (
 )
 
 if TYPE_CHECKING:
+    from understudy.animate import load
     from understudy.clip import Clip, Sound, read, read_picture, read_sound, write, write_picture, write_sound
+    from understudy.data.check import check
+    from understudy.face.crop import Crop
+    from understudy.face.portrait import Portrait
     from understudy.motion.mesh import MotionMesh
 
 __version__ = "0.1.0"
@@ -43,8 +49,12 @@ __version__ = "0.1.0"
 # Public name -> the module that it is imported from when it is first named.
 HOME: Final = {
     "Clip": "understudy.clip",
+    "Crop": "understudy.face.crop",
     "MotionMesh": "understudy.motion.mesh",
+    "Portrait": "understudy.face.portrait",
     "Sound": "understudy.clip",
+    "check": "understudy.data.check",
+    "load": "understudy.animate",
     "read": "understudy.clip",
     "read_picture": "understudy.clip",
     "read_sound": "understudy.clip",
@@ -56,7 +66,10 @@ HOME: Final = {
 __all__ = [
     "BadMotionFile",
     "BadOption",
+    "BadRun",
+    "BadWeights",
     "Clip",
+    "Crop",
     "Exists",
     "FaceError",
     "FaceTooSmall",
@@ -69,6 +82,7 @@ __all__ = [
     "NoPicture",
     "NoSound",
     "NoSuchFace",
+    "Portrait",
     "Sound",
     "TooLarge",
     "UnderstudyError",
@@ -76,6 +90,8 @@ __all__ = [
     "UnreadableMedia",
     "Unwritable",
     "WrongMotion",
+    "check",
+    "load",
     "read",
     "read_picture",
     "read_sound",

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable
 from typing import Final, Generic, TypeVar
 
 Item = TypeVar("Item")
-Made = TypeVar("Made")
 PATIENCE: Final = 0.2  # seconds between looks at whether the other side is still there
 
 
@@ -72,22 +69,3 @@ def ahead(items: Iterable[Item], buffer: int = 2) -> Generator[Item, None, None]
     finally:
         enough.set()
         worker.join()
-
-
-def together(function: Callable[[Item], Made], items: Iterable[Item], workers: int, buffer: int) -> Generator[Made, None, None]:
-    """`function` of every item, in order, computed by `workers` threads; at most `buffer` items are under way."""
-    if workers < 2:
-        yield from map(function, items)
-        return
-    under_way: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(workers, "together") as pool:
-        try:
-            for item in items:
-                under_way.append(pool.submit(function, item))
-                if len(under_way) >= max(buffer, workers):
-                    yield under_way.popleft().result()
-            while under_way:
-                yield under_way.popleft().result()
-        finally:
-            for future in under_way:
-                future.cancel()

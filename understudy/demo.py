@@ -1,4 +1,4 @@
-"""The first minute: made-up portraits perform a made-up driver, and a sheet shows them side by side. Nothing is downloaded."""
+"""The first minute: made-up portraits perform a made-up driver; a sheet shows them side by side. No downloads."""
 
 from __future__ import annotations
 

@@ -22,25 +22,26 @@ def choose(wish: str = "auto") -> torch.device:
     kind, colon, number = wish.partition(":")
     if kind not in DEVICES or (colon and not (kind == "cuda" and number.isdecimal())):
         raise BadOption("This is not a device", f"--device {wish}", "one of auto, cpu, cuda, cuda:N or mps")
-    torch = _torch()
-    cards, metal = _cards(torch), _metal(torch)
+    library = _torch()
+    cards, metal = _cards(library), _metal(library)
     if kind == "auto":
-        return torch.device("cuda" if cards else "mps" if metal else "cpu")
-    if kind == "cuda" and int(number or 0) >= cards:
-        raise BadOption(f"There is no GPU for --device {wish}", _what_is_there(torch), _nearest(cards))
-    if kind == "mps" and not metal:
-        raise BadOption("There is no Apple GPU for --device mps", _what_is_there(torch), "--device auto")
-    return torch.device(wish)
+        wish = "cuda" if cards else "mps" if metal else "cpu"
+    elif kind == "cuda" and int(number or 0) >= cards:
+        raise BadOption(f"There is no GPU for --device {wish}", _what_is_there(library), _nearest(cards))
+    elif kind == "mps" and not metal:
+        raise BadOption("There is no Apple GPU for --device mps", _what_is_there(library), "--device auto")
+    device: torch.device = library.device(wish)
+    return device
 
 
 def describe(device: torch.device) -> str:
     """A device in words, for reports: "cpu, 2 threads" or "cuda:0, NVIDIA H200, 139 GiB"."""
-    torch = _torch()
+    library = _torch()
     if device.type == "cuda":
-        card = torch.cuda.get_device_properties(device)
+        card = library.cuda.get_device_properties(device)
         return f"cuda:{device.index or 0}, {card.name}, {card.total_memory / 2**30:.0f} GiB"
     if device.type == "cpu":
-        count = torch.get_num_threads()
+        count = library.get_num_threads()
         return f"cpu, {count} thread{'' if count == 1 else 's'}"
     return str(device.type)
 
@@ -52,17 +53,17 @@ def _torch() -> ModuleType:
         raise absent(error, "Everything but --model warp") from error
 
 
-def _cards(torch: ModuleType) -> int:
-    return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0
+def _cards(library: ModuleType) -> int:
+    return int(library.cuda.device_count()) if library.cuda.is_available() else 0
 
 
-def _metal(torch: ModuleType) -> bool:
-    return bool(torch.backends.mps.is_available())
+def _metal(library: ModuleType) -> bool:
+    return bool(library.backends.mps.is_available())
 
 
-def _what_is_there(torch: ModuleType) -> str:
-    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
-    return f"{_cards(torch)} CUDA GPUs, PyTorch {torch.__version__} built with {build}"
+def _what_is_there(library: ModuleType) -> str:
+    build = f"CUDA {library.version.cuda}" if library.version.cuda else "no CUDA"
+    return f"{_cards(library)} CUDA GPUs, PyTorch {library.__version__} built with {build}"
 
 
 def _nearest(cards: int) -> str:

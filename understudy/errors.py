@@ -121,4 +121,4 @@ class BadWeights(UnderstudyError):
 
 
 class BadRun(UnderstudyError):
-    """A training run that cannot go on: begun with another recipe, a damaged checkpoint, a loss that is not a number."""
+    """A training run that cannot go on: another recipe, a damaged checkpoint, a loss that is not a number."""

@@ -68,6 +68,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], about: About) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         save_file(stored, partial, {"understudy": json.dumps(said)})
+        partial.chmod(0o644)  # safetensors writes for the owner alone; packages are for everybody
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -73,7 +73,7 @@ class Choices:
 def choose(model: str, *, device: str, steps: int | None, driver: str | None) -> tuple[Model, str]:
     """The model that draws, and why, as the rest of a sentence that begins with its name.
 
-    Errors: `UnknownModel`; `BadOption` for a model that cannot draw here, and for options that the chosen one has not."""
+    Errors: `UnknownModel`; `BadOption` for a model that cannot draw here, and for options that it does not have."""
     if model == "auto":
         chosen, why = WARP, "draws it: built in, for photos and paintings"
         if X_PORTRAIT_2.here:

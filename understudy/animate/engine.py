@@ -11,7 +11,6 @@ of them.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +18,7 @@ from itertools import chain
 from typing import Any
 
 from understudy.animate.choices import Choices, choose
+from understudy.animate.drawing import drawn
 from understudy.animate.driving import Driving, open_driving
 from understudy.clip import AnyPath, Clip, Timed, Warn
 from understudy.clip.media import say
@@ -87,12 +87,5 @@ def _draw(warp: Warp, motion: Iterable[MotionMesh], reference: Reference | None)
             raise NoFace("there is nobody in this motion", f"{sum(map(len, waiting))} frames without a face")
         waiting.append(chunk)
         reference = warp.reference([chunk])
-    times: deque[float] = deque()
-
-    def timed() -> Iterator[MotionMesh]:
-        for chunk in chain(waiting, chunks):
-            times.extend(chunk.times.tolist())
-            yield chunk
-
-    for frame in warp.draw(timed(), reference):
-        yield Fraction(times.popleft()).limit_denominator(1_000_000), frame
+    for when, frame in drawn(warp, chain(waiting, chunks), reference):
+        yield Fraction(when).limit_denominator(1_000_000), frame

@@ -69,7 +69,9 @@ class Pace:
         self.announced = True
         total = f" for {self._total} frames" if self._total else ""
         expected = "" if left is None else f"; about {spoken(left)}{total}"
-        self._tell(Progress(self._stage, self._marks[-1][1] if self._marks else 0, self._total, left, f"{opening}{expected}"))
+        self._tell(
+            Progress(self._stage, self._marks[-1][1] if self._marks else 0, self._total, left, f"{opening}{expected}")
+        )
 
     @property
     def left(self) -> float | None:

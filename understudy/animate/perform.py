@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +12,11 @@ from typing import Final, Literal
 from understudy.ahead import ahead
 from understudy.animate import record
 from understudy.animate.choices import Choices, choose
+from understudy.animate.drawing import Drawn, after, drawn, seconds_a_frame
 from understudy.animate.driving import Driving, Met, open_driving
 from understudy.animate.pace import Pace, Tell, nobody
-from understudy.animate.watching import Spool, reference_in, seconds_a_frame
-from understudy.clip import AnyPath, Film, Picture, Warn, write_picture
+from understudy.animate.watching import Spool, reference_in
+from understudy.clip import AnyPath, Film, Warn, write_picture
 from understudy.clip.coding import coding_of
 from understudy.clip.landing import beside, refuse_existing
 from understudy.clip.media import existing, once
@@ -26,7 +26,7 @@ from understudy.generator.warp import Reference, Warp
 from understudy.motion.mesh import MotionMesh
 
 DRAWN: Final = 4  # frames that wait between drawing and encoding
-TRIED: Final = 3  # frames drawn at first, to know how long the rest will take
+STARTED: Final = 9  # frames after which it is known how long the rest will take, where nothing had to be watched
 STILLS: Final = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -253,7 +253,7 @@ class Job:
         if self.pace.announced:
             return
         if not self.pace.after:
-            self.pace.expect((self.source.frames or 0) * (seconds_a_frame(self.warp, chunk, TRIED) or 0))
+            self.pace.expect((self.source.frames or 0) * (seconds_a_frame(self.warp, chunk) or 0))
         if self.pace.after:
             self.pace.announce(self.opening)
 
@@ -263,25 +263,15 @@ class Job:
     def _fill(self, film: Film, motion: Iterator[MotionMesh], reference: Reference) -> None:
         """Draw what the film does not have yet, in a thread of its own, and add it."""
         self.pace.begin("drawing", self.met.frames, done=film.done)
-        with closing(ahead(self._draw(after(motion, film.done), reference), DRAWN)) as frames:
+        with closing(ahead(self._draw(after(self.warp, motion, reference, film.done), reference), DRAWN)) as frames:
             for when, frame in frames:
                 film.add(frame, when)
                 self.pace.at(film.frames)
-                if film.frames - film.done >= TRIED:
+                if film.frames - film.done >= STARTED:
                     self.pace.announce(self.opening)
 
-    def _draw(self, motion: Iterable[MotionMesh], reference: Reference) -> Iterator[tuple[float, Picture]]:
-        """Frames with their times."""
-        times: deque[float] = deque()
-
-        def timed() -> Iterator[MotionMesh]:
-            for chunk in motion:
-                times.extend(chunk.times.tolist())
-                yield chunk
-
-        draw = self.warp.draw_crops if self.choices.crop else self.warp.draw
-        for frame in draw(timed(), reference):
-            yield times.popleft(), frame
+    def _draw(self, motion: Iterable[MotionMesh], reference: Reference) -> Generator[Drawn, None, None]:
+        return drawn(self.warp, motion, reference, crop=self.choices.crop)
 
     def _stopped(self, film: Film | None) -> Stopped:
         if film is None or not film.frames:
@@ -289,11 +279,3 @@ class Job:
         partial = beside(self.out, ".mp4")
         done = f"{film.frames} of {self.met.frames} frames" if self.met.frames else f"{film.frames} frames"
         return Stopped(f"stopped: {done} are in {partial}, which plays; the same command goes on", partial)
-
-
-def after(motion: Iterable[MotionMesh], frames: int) -> Iterator[MotionMesh]:
-    """A motion without its first `frames`."""
-    for chunk in motion:
-        if frames < len(chunk):
-            yield chunk[frames:]
-        frames = max(frames - len(chunk), 0)

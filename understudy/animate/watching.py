@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
@@ -71,7 +69,9 @@ class Spool:
                 raise
 
     def discard(self) -> None:
-        self.path.unlink(missing_ok=True)
+        """Remove it, if it is there and can be removed."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
 
 def reference_in(
@@ -102,13 +102,3 @@ def reference_in(
             f"{name} has no frame {asked}", f"{first} frames", f"--reference-frame 0 to {first - 1}, or auto"
         )
     return reference
-
-
-def seconds_a_frame(warp: Warp, chunk: MotionMesh, tries: int) -> float | None:
-    """How long drawing will take, from drawing a few frames; None where nobody is seen yet."""
-    reference = warp.reference([chunk])
-    if reference is None:
-        return None
-    moments = [time.perf_counter() for _ in islice(warp.draw([chunk[: tries + 1]], reference), tries + 1)]
-    warp.limited = 0  # they will be drawn, and counted, again
-    return (moments[-1] - moments[0]) / max(len(moments) - 1, 1)  # the first one also makes what is made once

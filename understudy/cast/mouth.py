@@ -81,7 +81,7 @@ def _cavity(who: Who, m: Mouth, spot: Spot) -> Paint:
         * (0.55 + 0.45 * step(0, 0.6, tongue) - 0.18 * hill(x - m.middle, 0.012) * step(0.1, 0.7, tongue))[:, None]
     )
     colour = mix(dark, flesh, step(-0.06, 0.10, tongue) * 0.9)
-    ivory = colour3(0.80, 0.75, 0.66, like=like)
+    ivory = colour3(0.70, 0.655, 0.57, like=like)
     tooth = 0.060
     index = (curve / tooth).abs()
     split = (
@@ -103,7 +103,7 @@ def _cavity(who: Who, m: Mouth, spot: Spot) -> Paint:
     under_lip = 0.52 + 0.48 * step(0.0, 0.06, m.edges(m.along(spot.x))[1] - spot.y)
     normal = torch.stack([curve * 1.6, 0.15 + 0 * x, torch.ones_like(x)], 1)
     normal = normal * torch.rsqrt((normal * normal).sum(1, keepdim=True))
-    wet = torch.maximum(teeth * 0.5, step(0, 0.3, tongue) * 0.5)
+    wet = torch.maximum(teeth * 0.40, step(0, 0.3, tongue) * 0.08)
     return Paint(colour, normal, wet, 0.8 * torch.ones_like(x), 0.2 + 0 * x, under_lip, 0 * x, 1 + 0 * x)
 
 

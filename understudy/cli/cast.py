@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(name="cast", help="Made-up people: pictures and films.", no_args_is_help=True)
 Who = Annotated[int, typer.Option("--who", min=0, help="Seed of the person.")]
 Style = Annotated[
-    str | None, typer.Option("--style", help="realistic, cartoon, pencil, paint or ink.", show_default="the person's own")
+    str | None,
+    typer.Option("--style", help="realistic, cartoon, pencil, paint or ink.", show_default="the person's own"),
 ]
 Size = Annotated[int, typer.Option("--size", min=64, max=2048, help="Pixels along each side.")]
 
@@ -26,7 +27,9 @@ Size = Annotated[int, typer.Option("--size", min=64, max=2048, help="Pixels alon
 @app.command()
 def portrait(
     who: Who,
-    how: Annotated[int | None, typer.Option("--how", min=0, help="Seed of the expression.", show_default="at rest")] = None,
+    how: Annotated[
+        int | None, typer.Option("--how", min=0, help="Seed of the expression.", show_default="at rest")
+    ] = None,
     style: Style = None,
     size: Size = 512,
     out: Out = None,

@@ -49,7 +49,8 @@ def models(json: Json = False) -> None:
 
     table = Table("name", "here", "draws", "needs", "licence", box=None, pad_edge=False)
     for model in found:
-        table.add_row(model["name"], "yes" if model["here"] else "no", model["draws"], model["needs"], model["licence"])
+        here = "yes" if model["here"] else "no"
+        table.add_row(str(model["name"]), here, *(str(model[column]) for column in ("draws", "needs", "licence")))
     Console().print(table)
 
 

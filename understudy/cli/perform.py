@@ -13,7 +13,9 @@ from understudy.cli.options import Device, Driver, Face, Force, Inside, Json, Ma
 from understudy.errors import BadOption
 
 Portrait = Annotated[Path, typer.Argument(metavar="PORTRAIT", help="The picture of somebody who shall perform.")]
-Driving = Annotated[Path, typer.Argument(metavar="DRIVING", help="The performance: a film, a picture, a motion file or Live Link CSV.")]
+Driving = Annotated[
+    Path, typer.Argument(metavar="DRIVING", help="The performance: a film, a picture, a motion file or Live Link CSV.")
+]
 
 
 def animate(

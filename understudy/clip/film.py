@@ -26,7 +26,7 @@ from understudy.clip.coding import coding_of, growing
 from understudy.clip.colour import FromPicture
 from understudy.clip.finish import finish
 from understudy.clip.landing import landing, refuse_existing, unwritable
-from understudy.clip.media import AnyPath, Picture, Timed, Warn, once, say
+from understudy.clip.media import AnyPath, Picture, Warn, once, say
 from understudy.clip.metadata import tags_of
 from understudy.clip.partial import Clock, Partial, Segment, SoundSoFar
 from understudy.clip.read import read
@@ -305,7 +305,7 @@ class Film:
 
 def write(
     path: AnyPath,
-    frames: Clip | Iterable[Picture] | Iterable[Timed],
+    frames: Clip | Iterable[Picture] | Iterable[tuple[Fraction | float, Picture]],
     *,
     fps: Fraction | float | None = None,
     sound: SoundFrom | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,9 +35,15 @@ def unwritable(path: Path, error: Exception, kept: str = "") -> Unwritable:
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """Errors: `Exists` if something bears the name and may not be replaced."""
-    if path.is_dir():
-        raise unwritable(path, IsADirectoryError(errno.EISDIR, "folder"))
-    if not overwrite and os.path.lexists(path):
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise unwritable(path, error) from error
+    if stat.S_ISDIR(found.st_mode):
+        raise unwritable(path, IsADirectoryError(errno.EISDIR, "a folder"))
+    if not overwrite:
         raise Exists(f"{path} exists already", remedy="name another file, or say that it may be overwritten")
 
 

@@ -117,7 +117,7 @@ def _video(container: av.container.OutputContainer, coding: Coding, clock: Clock
     stream.time_base = clock.tick
     encoder = stream.codec_context
     encoder.time_base = clock.tick
-    encoder.thread_count = THREADS
+    encoder.thread_count, encoder.thread_type = THREADS, "FRAME"
     encoder.colorspace, encoder.color_range = coding.matrix, coding.span
     encoder.color_primaries = encoder.color_trc = SCREEN
     return stream
@@ -152,7 +152,7 @@ class Partial:
         self._settings = dict(settings)
         try:
             self.film.touch()
-            self._file = self.film.open("r+b")
+            self._file = self.film.open("r+b", buffering=0)  # a full disk must not leave anything to be written later
         except OSError as error:
             raise unwritable(out, error) from error
         self._lock(out)
@@ -195,8 +195,9 @@ class Partial:
         self.state.unlink(missing_ok=True)
 
     def _append(self, segment: bytes) -> None:
-        self._file.write(segment[header_length(segment) if self._file.tell() else 0 :])
-        self._file.flush()
+        rest = memoryview(segment)[header_length(segment) if self._file.tell() else 0 :]
+        while rest:
+            rest = rest[self._file.write(rest) :]
 
     def _rewind(self) -> None:
         self._file.seek(self.safe.bytes)

@@ -173,9 +173,7 @@ class _Film:
             promise = f" of the {float(self.promised):.1f} s that it promises" if self.promised else ""
             self.warn(f"{self.path} breaks off: its picture could be read for {float(end):.1f} s{promise}")
         if damage.packets:
-            self.warn(
-                f"{self.path} is damaged: frames passed over that could not be decoded: {damage.packets}"
-            )
+            self.warn(f"{self.path} is damaged: frames passed over that could not be decoded: {damage.packets}")
 
 
 def _film(path: Path, max_pixels: float, background: tuple[int, int, int], warn: Warn) -> Clip:

@@ -246,7 +246,7 @@ def _mono(samples: Samples) -> Samples:
 
 def layout(channels: int) -> str:
     """FFmpeg's name of the usual arrangement of so many channels."""
-    usual = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+    usual = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
     return usual.get(channels, f"{channels} channels")
 
 

@@ -26,16 +26,12 @@ class Drawing:
     of those that may be trained on)."""
 
     size: int
-    first: int = 0
     style: str | None = None
     at_once: int = 8
 
     def batch(self, numbers: Sequence[int]) -> dict[str, Tensor]:
         """`picture` (n, 3, size, size) uint8, and `fine` (n, size/4, size/4) uint8: where eyes and mouth are."""
-        parts = [
-            self._drawn([self.first + n for n in numbers[i : i + self.at_once]])
-            for i in range(0, len(numbers), self.at_once)
-        ]
+        parts = [self._drawn([*numbers[i : i + self.at_once]]) for i in range(0, len(numbers), self.at_once)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     @torch.no_grad()

@@ -81,7 +81,9 @@ def measure(*, lengths: Iterable[float] = (10.0, 60.0), progress: Tell = nobody)
             driver.unlink()
         progress(Progress("bench", note=f"{LARGE_SECONDS:g} s of {LARGE[0]}x{LARGE[1]}"))
         large = driver_of(place / "large.mp4", LARGE_SECONDS, LARGE)
-        runs.append(run(f"{LARGE[0]}x{LARGE[1]} driver, {CROP}-pixel crop, {LARGE_SECONDS:g} s", portrait, large, place))
+        runs.append(
+            run(f"{LARGE[0]}x{LARGE[1]} driver, {CROP}-pixel crop, {LARGE_SECONDS:g} s", portrait, large, place)
+        )
         progress(Progress("bench", note="stage by stage"))
         measured = stages(portrait, place)
     growth = runs[len(lengths) - 1].peak_memory_mb / runs[0].peak_memory_mb - 1
@@ -100,7 +102,9 @@ def run(what: str, portrait: Path, driver: Path, place: Path) -> Run:
     )
     seconds = time.perf_counter() - begun
     if done.returncode:
-        raise UnderstudyError("a run of the benchmark failed", done.stderr.strip()[-500:], "understudy demo, which says more")
+        raise UnderstudyError(
+            "a run of the benchmark failed", done.stderr.strip()[-500:], "understudy demo, which says more"
+        )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     names = ("watching_seconds", "drawing_seconds", "peak_memory_mb")
     return Run(
@@ -143,7 +147,7 @@ def encode(path: Path, frames: Iterable[Picture]) -> None:
 
 
 def driver_of(path: Path, seconds: float, size: tuple[int, int] | None = None) -> Path:
-    """The shipped driver, to and fro until it is so long; `size` (width, height) puts it in the middle of a larger film."""
+    """The shipped driver, to and fro until it is so long; `size` (width, height) puts it into a larger film."""
     with resources.as_file(resources.files("understudy") / "assets" / DRIVER) as shipped:
         clip = read(shipped)
         write(path, islice(to_and_fro(clip), round(seconds * FPS)) if size is None else
@@ -174,7 +178,9 @@ def portrait_of(path: Path) -> Path:
         picture = read_picture(shipped)
     scale = CROP / Portrait.of(picture, "the shipped portrait").crop.size
     size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
-    return write_picture(path, np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), overwrite=True)
+    return write_picture(
+        path, np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), overwrite=True
+    )
 
 
 def commit() -> str:
@@ -205,6 +211,12 @@ def table(speed: Speed) -> str:
         f"| {run.drawing_seconds} | {run.peak_memory_mb:.0f} |"
         for run in speed.runs
     ]
-    lines += ["", f"Peak memory, longest over shortest: {speed.memory_growth:+.1%}", "", "| stage alone | ms a frame |", "|---|---:|"]
+    lines += [
+        "",
+        f"Peak memory, longest over shortest: {speed.memory_growth:+.1%}",
+        "",
+        "| stage alone | ms a frame |",
+        "|---|---:|",
+    ]
     lines += [f"| {name} | {value} |" for name, value in speed.stages.items()]
     return "\n".join(lines)

@@ -11,13 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from fractions import Fraction
+from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from understudy.face.square import Picture
+
+Timed: TypeAlias = tuple[float | Fraction, Picture]
+"""Seconds, and the RGB frame (h, w, 3) shown then."""
 
 Small = npt.NDArray[np.float32]
 
@@ -43,14 +47,14 @@ class Frame:
     partly: bool = False
 
 
-def shots(frames: Iterable[tuple[float, Picture]], patience: int = FLASH) -> Iterator[Frame]:
+def shots(frames: Iterable[Timed], patience: int = FLASH) -> Iterator[Frame]:
     """The same frames, with the number of their shot, from 0.
 
     Where the film changes, frames are held back until it is known whether it changes back: `patience` of them."""
     shot = 0
     known: Small | None = None
     held: list[tuple[float, Picture]] = []
-    for time, picture in frames:
+    for time, picture in ((float(time), picture) for time, picture in frames):
         seen = small(picture)
         plain = float(seen.std()) < PLAIN
         same = known is None or plain or likeness(known, seen) >= ALIKE

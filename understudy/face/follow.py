@@ -13,10 +13,10 @@ from typing import Final, Literal
 import numpy as np
 
 from understudy.errors import NoSuchFace
-from understudy.face.cuts import FLASH, Frame, shots
+from understudy.face.cuts import FLASH, Frame, Timed, shots
 from understudy.face.find import Face, Finder
 from understudy.face.mesh_finder import MeshFinder
-from understudy.face.square import Picture, Points
+from understudy.face.square import Points
 from understudy.face.steady import steadied
 
 State = Literal["seen", "bridged", "lost"]
@@ -42,7 +42,7 @@ class Seen:
 
 
 def follow(
-    frames: Iterable[tuple[float, Picture]],
+    frames: Iterable[Timed],
     finder: Finder | None = None,
     which: int | None = None,
     smooth: bool = True,

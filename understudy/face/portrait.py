@@ -41,9 +41,7 @@ class Portrait:
         name = Path(os.fspath(path)).name
         smaller = within(picture, max_size)
         if smaller is not picture:
-            warn(
-                f"{name} was scaled down from {extent(picture)} to {extent(smaller)}, for no side to exceed {max_size}"
-            )
+            warn(f"{name} was scaled from {extent(picture)} to {extent(smaller)}: no side may exceed {max_size}")
         return cls.of(smaller, name, which, finder)
 
     @classmethod

@@ -22,8 +22,9 @@ class Training:
     name: str
     makes: str
     recipe: Callable[[], AutoencoderRecipe]
-    prepare: Callable[[AutoencoderRecipe, Path], Iterator[tuple[int, int]]]
-    """(recipe, shards): make the data that is not there yet; yields (made, wanted)."""
+    prepare: Callable[[AutoencoderRecipe, Path, int, int], Iterator[tuple[int, int]]]
+    """(recipe, shards, rank, world): make this process's share of the data that is not there yet, and wait for the
+    others; yields (made, wanted)."""
     task: Callable[[AutoencoderRecipe, Path], Task]
     """(recipe, shards): what the loop needs to know."""
 
@@ -34,10 +35,10 @@ def _autoencoder_small() -> AutoencoderRecipe:
     return autoencoder_small()
 
 
-def _prepare_autoencoder(recipe: AutoencoderRecipe, shards: Path) -> Iterator[tuple[int, int]]:
+def _prepare_autoencoder(recipe: AutoencoderRecipe, shards: Path, rank: int, world: int) -> Iterator[tuple[int, int]]:
     from understudy.recipes.autoencoder import prepare
 
-    yield from prepare(recipe, shards)
+    yield from prepare(recipe, shards, rank, world)
 
 
 def _autoencoder_task(recipe: AutoencoderRecipe, shards: Path) -> Task:

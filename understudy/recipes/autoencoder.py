@@ -7,6 +7,7 @@ and by its features, in which result and truth shall be alike. No net that measu
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -63,6 +64,8 @@ class AutoencoderRecipe(Recipe):
     """How much more a place in eyes or mouth counts."""
     edges: float
     kl: float
+    log_variance: float
+    """Of latents, before anything is learnt."""
     opinion: float
     likeness: float
     """Weights of gradients, divergence, the critic's opinion and its features, beside L1, whose weight is 1."""
@@ -81,7 +84,7 @@ def autoencoder_small() -> AutoencoderRecipe:
         ),
         start="",
         size=256,
-        pictures=12_000,
+        pictures=6000,
         config=small_autoencoder(),
         critic=CriticConfig(fold=2, widths=(32, 64, 128), groups=16),
         rate=6e-4,
@@ -90,6 +93,7 @@ def autoencoder_small() -> AutoencoderRecipe:
         fine=4.0,
         edges=2.0,
         kl=5e-5,
+        log_variance=-6.0,
         opinion=0.01,
         likeness=0.05,
         judged=24,
@@ -248,18 +252,26 @@ class Exam:
         return torch.cat(truths), torch.cat(results), float(torch.stack(sizes).mean().sqrt())
 
 
-def prepare(recipe: AutoencoderRecipe, folder: Path) -> Iterator[tuple[int, int]]:
-    """Draw ahead what is not there yet; yields (drawn, wanted)."""
-    if recipe.pictures and not shards.complete(folder, recipe.pictures, _EACH):
-        about = {"size": recipe.size, "looks": looks(), "what": "cast"}
-        for there in shards.fill(folder, recipe.pictures, _EACH, about, Drawing(recipe.size).batch):
-            yield there, recipe.pictures
+def prepare(recipe: AutoencoderRecipe, folder: Path, rank: int = 0, world: int = 1) -> Iterator[tuple[int, int]]:
+    """Draw ahead what is not there yet, one process of several its share; yields (drawn, wanted)."""
+    wanted = recipe.pictures
+    if not wanted or shards.complete(folder, wanted, _EACH):
+        return
+    about = {"size": recipe.size, "looks": looks(), "what": "cast"}
+    draw = Drawing(recipe.size).batch
+    for there in shards.fill(folder, wanted, _EACH, about, draw, mine=lambda shard: shard % world == rank):
+        yield there, wanted
+    while not shards.complete(folder, wanted, _EACH):  # others are still drawing
+        time.sleep(1)
+        yield wanted, wanted
 
 
 def task(recipe: AutoencoderRecipe, folder: Path) -> Task:
     """What the loop needs to know. `folder` is where `prepare` has drawn."""
     torch.manual_seed(recipe.plan.seed)  # of the first weights; everything later has chance of its own
     model = Pair(recipe)
+    with torch.no_grad():  # a net that hears its own noise from the first day first learns to shout
+        model.autoencoder.quant_conv.get_parameter("bias")[recipe.config.latents :] = recipe.log_variance
     if recipe.start:
         weights.fill(model.autoencoder, weights.load(Path(recipe.start)))
     source = shards.Shards(folder, recipe.plan.seed) if recipe.pictures else Drawing(recipe.size)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,8 @@ from understudy.train.ema import Average
 from understudy.train.journal import Journal
 from understudy.train.spread import Spread, moved, norm, share, spread
 from understudy.train.task import Batch, Chance, Moment, Plan, Task, Turn
+
+_STOP: Final = 2.0  # a progress that no run makes: somebody wants it to end
 
 
 @dataclass(frozen=True)
@@ -127,9 +130,17 @@ class Run:
         return values
 
 
-def train(task: Task, folder: Path, *, device: str = "auto", budget: float | None = None) -> Iterator[Step]:
+def train(
+    task: Task,
+    folder: Path,
+    *,
+    device: str = "auto",
+    budget: float | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Step]:
     """Learn until the plan's steps are done or `budget` seconds are spent (the rate falls accordingly), from the newest
-    checkpoint in `folder/checkpoints` if there is one.
+    checkpoint in `folder/checkpoints` if there is one. `stop` is asked before every step, and is how several processes
+    end together: the first one's answer counts.
 
     Raises BadRun where a checkpoint is another recipe's, or a loss is no longer a number."""
     where = spread(device)
@@ -140,11 +151,12 @@ def train(task: Task, folder: Path, *, device: str = "auto", budget: float | Non
     if run.progress(budget) >= 1:
         return
     journal = Journal(folder, run.state.step) if where.rank == 0 else None
+    progress = 0.0
     clock, fresh = time.perf_counter() - run.state.seconds, saved is None
     try:
         with closing(ahead(_batches(task, where, run.state.step))) as batches:
             for parts in batches:
-                progress = where.agreed(run.progress(budget)) if budget else run.progress(budget)
+                progress = where.agreed(_STOP if stop() else run.progress(budget))
                 if progress >= 1:
                     break
                 here = [(moved(batch, where.device), chance) for batch, chance in parts]
@@ -159,10 +171,11 @@ def train(task: Task, folder: Path, *, device: str = "auto", budget: float | Non
                     journal.note(run.state.step, {"seconds": run.state.seconds, "progress": progress, **values})
                 run.state.seconds = time.perf_counter() - clock
                 yield Step(run.state.step, run.progress(budget), run.state.seconds, values, scores)
-        scores = _judge(run, folder, journal)
+        scores = _judge(run, folder, journal) if progress < _STOP else {}
         run.state.seconds = time.perf_counter() - clock
         _save(run, folder)
-        yield Step(run.state.step, 1.0, run.state.seconds, {}, scores)
+        if progress < _STOP:
+            yield Step(run.state.step, 1.0, run.state.seconds, {}, scores)
     except GeneratorExit:  # stopped between two steps; anything else may have come in the middle of one
         _save(run, folder)
         raise

@@ -90,7 +90,7 @@ def _blur(grey: Floats) -> float:
 
 def _rims(grey: Floats) -> float:
     contrast = float(grey[90:280, 70:250].std()) + 8
-    fine = cv2.GaussianBlur(grey, (0, 0), sigmaX=2.0, sigmaY=0.8)
+    fine = np.asarray(cv2.GaussianBlur(grey, (0, 0), sigmaX=2.0, sigmaY=0.8), np.float32)
     x, y = EYES
     bridge = _line(fine[y - 22 : y + 16, x - 8 : x + 9])
     under = min(_line(fine[y + 12 : y + 44, x + side - 12 : x + side + 13]) for side in (-38, 38))

@@ -167,7 +167,8 @@ def meshed(picture: Picture, points: Floats) -> Picture:
     high = (points[:, :2].max(0) + 0.15 * np.ptp(points[:, 1])).astype(int) + 1
     part = picture[low[1] : high[1], low[0] : high[0]].copy()
     scale = 480 / max(part.shape[0], 1)
-    part = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    page = np.asarray(cv2.resize(part, None, fx=scale, fy=scale, interpolation=method), np.uint8)
     for x, y in (points[:, :2] - low) * scale:
-        cv2.circle(part, (round(float(x)), round(float(y))), 1, (64, 255, 128), -1, cv2.LINE_AA)
-    return np.asarray(part, np.uint8)
+        cv2.circle(page, (round(float(x)), round(float(y))), 1, (64, 255, 128), -1, cv2.LINE_AA)
+    return page
