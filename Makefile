@@ -80,18 +80,18 @@ $(BIN)/python:
 	@"$$(cat $(VENV)/chosen)" -m venv $(VENV)
 
 $(VENV)/run.done: requirements/run.txt constraints.txt pyproject.toml | $(BIN)/python
-	$(say) 'Installing what drawing needs: MediaPipe, OpenCV, PyAV, ... (about 150 MB to fetch, 450 MB on disk, a minute)'
+	$(say) 'Installing what drawing needs: MediaPipe, OpenCV, PyAV, ... (0.2 GB to fetch, 0.6 GB on disk; a minute)'
 	@$(PIP) --no-deps -r requirements/run.txt
 	@$(PIP) --no-deps --editable .
 	@touch $@
 
 $(VENV)/torch.done: requirements/torch.txt constraints.txt | $(BIN)/python
-	$(say) 'Installing PyTorch (the largest part: 0.2 GB to fetch for a CPU build, 3 GB with CUDA; minutes)'
+	$(say) 'Installing PyTorch (0.2 GB to fetch if it is a CPU build, 3 GB with CUDA; minutes)'
 	@$(PIP) -r requirements/torch.txt
 	@touch $@
 
 $(VENV)/test.done: requirements/test.txt $(VENV)/run.done $(VENV)/torch.done
-	$(say) 'Installing what the tests need'
+	$(say) 'Installing what the tests need (0.1 GB to fetch, 0.4 GB on disk)'
 	@$(PIP) --no-deps -r requirements/test.txt
 	@touch $@
 

@@ -172,8 +172,8 @@ def test_gaps_are_not_bridged_over_cuts() -> None:
     assert [each.shot for each in seen] == [0] * 11 + [1] * 11
 
 
-def test_with_no_time_to_wait_a_cut_is_seen_at_once() -> None:
-    pictures = walk(6) + [frame((200, 60, 30), seed=7)] * 6
+def test_with_no_time_to_wait_everything_is_said_at_once() -> None:
+    pictures = without(walk(12), range(3, 5)) + [frame((200, 60, 30), seed=7)] * 6
     given = 0
 
     def frames() -> Iterator[tuple[float, Picture]]:
@@ -182,9 +182,12 @@ def test_with_no_time_to_wait_a_cut_is_seen_at_once() -> None:
             given += 1
             yield each
 
+    seen = []
     for k, each in enumerate(follow(frames(), Marks(), lookahead=0)):
         assert given == k + 1, "live: nothing is held back"
-        assert each.shot == (k >= 6)
+        seen.append(each)
+    assert states(seen) == "...xx" + "." * 13
+    assert [each.shot for each in seen] == [0] * 12 + [1] * 6
 
 
 def test_another_take_before_the_same_wall_is_a_cut() -> None:
@@ -259,8 +262,8 @@ def test_a_longer_film_begins_like_a_shorter_one(lookahead: int) -> None:
     short = list(follow(film(pictures[:30]), Marks(), lookahead=lookahead))
     for one, other in zip(long[: 30 - lookahead], short, strict=False):
         assert (one.time, one.state, one.shot) == (other.time, other.state, other.shot)
-        assert one.face is not None and other.face is not None
-        assert np.array_equal(one.face.points, other.face.points)
+        if one.face is not None:
+            assert other.face is not None and np.array_equal(one.face.points, other.face.points)
 
 
 def test_little_is_held_back() -> None:

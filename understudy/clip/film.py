@@ -244,7 +244,7 @@ class Film:
             assert self._fit is not None
             width, height = self._fit.written
             self._queue: queue.Queue[VideoFrame | None] = queue.Queue(
-                max(2, min(16, _WAITING_BYTES // (3 * width * height)))
+                max(2, min(8, _WAITING_BYTES // (3 * width * height)))
             )
             self._thread = threading.Thread(target=self._encode, name=f"encoding {self.path.name}", daemon=True)
             self._thread.start()

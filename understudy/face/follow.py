@@ -48,17 +48,20 @@ def follow(
     smooth: bool = True,
     lookahead: int = LOOKAHEAD,
 ) -> Iterator[Seen]:
-    """One `Seen` for each (time in seconds, RGB frame), in order, up to `lookahead` frames and half a second later.
+    """One `Seen` for each (time in seconds, RGB frame), in order, `lookahead` frames later, and after a gap.
 
     which: follow the `which`-th largest face (from 0) of the first frame that has any; without, the largest. The same
         face is followed until the shot ends or another is all that is there. Raises NoSuchFace.
-    smooth: steady the landmarks, never across cuts or lost frames. With `lookahead` 0 nothing is held back but gaps,
-        and those only for want of a face: for live use.
+    smooth: steady the landmarks, never across cuts or lost frames.
+    lookahead: frames to come that are waited for. With 0, for live use, nothing is held back: flashes may pass for
+        cuts, and gaps are not bridged.
 
     What is said of a frame depends on the frames before it and on those few after it, not on how they are read."""
     with ExitStack() as stack:
         finder = finder or stack.enter_context(MeshFinder())
-        seen = bridged(sightings(shots(frames, min(FLASH, lookahead)), finder, which))
+        seen = sightings(shots(frames, min(FLASH, lookahead)), finder, which)
+        if lookahead:
+            seen = bridged(seen)
         yield from smoothed(seen, lookahead) if smooth else seen
 
 
