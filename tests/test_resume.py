@@ -162,7 +162,7 @@ def test_stopped_before_anything_was_drawn_leaves_nothing(
     def never(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Job, "_rehearse", never)
+    monkeypatch.setattr(Job, "_watching", never)
     with pytest.raises(Stopped, match="before anything was drawn") as stopped:
         animate(portrait, driver, out=place / "nothing.mp4")
     assert stopped.value.partial is None

@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
+from fractions import Fraction
 from typing import Final, TypeAlias
 
+import numpy as np
+
 from understudy.clip import Picture
+from understudy.face.pose import fit_pose
 from understudy.generator.warp import Reference, Warp
 from understudy.generator.warp.transfer import transfer
 from understudy.motion.mesh import MotionMesh
@@ -44,12 +48,23 @@ def after(warp: Warp, motion: Iterable[MotionMesh], reference: Reference, frames
         frames = max(frames - len(chunk), 0)
 
 
-def seconds_a_frame(warp: Warp, chunk: MotionMesh) -> float | None:
-    """How long drawing will take, from drawing a few frames; None where nobody is seen yet."""
-    reference = warp.reference([chunk])
-    if reference is None or len(chunk) < 2:
-        return None
-    limited = warp.limited
-    moments = [time.perf_counter() for _ in warp.draw([chunk[:TRIED]], reference)]
-    warp.limited = limited  # they will be drawn, and counted, again
-    return (moments[-1] - moments[0]) / (len(moments) - 1)  # the first one also makes what is made once
+def seconds_a_frame(warp: Warp) -> float:
+    """How long drawing takes, from letting the portrait perform itself for a few frames."""
+    frames = TRIED + 1
+    points = np.repeat(warp.portrait.face.points[None], frames, axis=0)
+    itself = MotionMesh(
+        times=np.arange(frames) / 25,
+        points=points,
+        pose=fit_pose(points),
+        curves=np.zeros((frames, 0), np.float32),
+        names=(),
+        seen=np.ones(frames, bool),
+        shots=np.zeros(frames, np.int32),
+        rate=Fraction(25),
+    )
+    drawing = warp.draw([itself], warp.reference_at(itself, 0, 0))
+    next(drawing)  # what is made once is made now
+    begun = time.perf_counter()
+    for _ in drawing:
+        pass
+    return (time.perf_counter() - begun) / TRIED

@@ -37,21 +37,18 @@ class Pace:
         self._tell, self._often = tell, often
         self._told = 0.0
         self._marks: deque[tuple[float, int]] = deque(maxlen=RECENT)
-        self._stage, self.after = "", 0.0
+        self._stage, self._after = "", 0.0
         self._total: int | None = None
         self.announced = False
 
-    def begin(self, stage: str, total: int | None, *, done: int = 0) -> None:
-        """A stage of `total` frames begins, `done` of which were done by an earlier run.
+    def begin(self, stage: str, total: int | None, *, done: int = 0, after: float = 0.0) -> None:
+        """A stage of `total` frames begins, `done` of which were done by an earlier run; what comes after it will take
+        `after` seconds.
 
         The clock runs from when the first frames come out: until then networks are loaded, once."""
-        self._stage, self._total, self.after = stage, total, 0.0
+        self._stage, self._total, self._after = stage, total, after
         self._marks.clear()
         self._tell(Progress(stage, done, total))
-
-    def expect(self, after: float) -> None:
-        """What later stages will take, in seconds."""
-        self.after = after
 
     def at(self, done: int) -> None:
         """So many frames of the stage are done."""
@@ -81,7 +78,7 @@ class Pace:
         (first, before), (last, done) = self._marks[0], self._marks[-1]
         if done <= before:
             return None
-        return max(self._total - done, 0) * (last - first) / (done - before) + self.after
+        return max(self._total - done, 0) * (last - first) / (done - before) + self._after
 
 
 def spoken(seconds: float) -> str:

@@ -20,7 +20,7 @@ from understudy.clip import AnyPath, Film, Warn, write_picture
 from understudy.clip.coding import coding_of
 from understudy.clip.landing import beside, refuse_existing
 from understudy.clip.media import existing, once
-from understudy.errors import BadOption, UnderstudyError
+from understudy.errors import BadOption
 from understudy.face.portrait import Portrait
 from understudy.generator.warp import Reference, Warp
 from understudy.motion.mesh import MotionMesh
@@ -223,7 +223,7 @@ class Job:
                 self._fill(film, motion(), reference)
         except KeyboardInterrupt as stop:
             raise self._stopped(film) from stop
-        except UnderstudyError:
+        except Exception:
             if film is None or not film.frames:  # nothing to go on with: leave nothing
                 spool.discard()
             raise
@@ -244,18 +244,14 @@ class Job:
             for text in earlier:
                 self.warn(text)
             return spool.chunks
-        self.pace.begin("watching", self.source.frames)
-        spool.make(self.source, self.pace, self.said, self._rehearse)
+        drawing = (self.source.frames or 0) * seconds_a_frame(self.warp)
+        self.pace.begin("watching", self.source.frames, after=drawing)
+        spool.make(self.source, self._watching, self.said)
         return spool.chunks
 
-    def _rehearse(self, chunk: MotionMesh) -> None:
-        """With the first frames that show a face, draw a few, to know how long all will take; and say so."""
-        if self.pace.announced:
-            return
-        if not self.pace.after:
-            self.pace.expect((self.source.frames or 0) * (seconds_a_frame(self.warp, chunk) or 0))
-        if self.pace.after:
-            self.pace.announce(self.opening)
+    def _watching(self, frames: int) -> None:
+        self.pace.at(frames)
+        self.pace.announce(self.opening)
 
     def _reference(self, motion: Iterable[MotionMesh]) -> Reference:
         return reference_in(motion, self.warp, self.met, self.choices.reference_frame, self.source.path.name)

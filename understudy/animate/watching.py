@@ -11,7 +11,6 @@ from typing import Final, Literal
 
 from understudy.ahead import ahead
 from understudy.animate.driving import Driving, Met
-from understudy.animate.pace import Pace
 from understudy.errors import BadMotionFile, BadOption, NoFace
 from understudy.generator.warp import Reference, Warp
 from understudy.motion import file as motion_file
@@ -46,20 +45,19 @@ class Spool:
             return None
         return [str(text) for text in json.loads(about.get(WARNINGS, "[]"))]
 
-    def make(self, source: Driving, pace: Pace, said: list[str], each: Callable[[MotionMesh], None]) -> None:
-        """Watch the driver. `each` is called with every chunk; what is `said` meanwhile is kept with the motion.
+    def make(self, source: Driving, done: Callable[[int], None], said: list[str]) -> None:
+        """Watch the driver; `done` is told how many frames are. What is `said` meanwhile is kept with the motion.
 
         Stopped halfway, nothing is left: what is half watched is watched again."""
         with motion_file.MotionFile(self.path, exact=True, spool=self.path.with_suffix(".spool")) as growing:
             try:
                 if len(growing):  # of a run that was killed; perhaps of another film
                     growing.discard()
-                    return self.make(source, pace, said, each)
+                    return self.make(source, done, said)
                 with closing(ahead(source.chunks({MARK: self.mark}), CHUNKS)) as chunks:
                     for chunk in chunks:
                         growing.append(chunk)
-                        pace.at(len(growing))
-                        each(chunk)
+                        done(len(growing))
                 assert growing.header is not None  # a driver without a face has raised NoFace
                 kept = growing.header.provenance | {WARNINGS: json.dumps(said)}
                 growing.header = replace(growing.header, provenance=kept)

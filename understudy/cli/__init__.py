@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from understudy import __version__
-from understudy.cli import cast, look, motion, perform, say
+from understudy.cli import cast, look, motion, perform, say, train
 from understudy.errors import UnderstudyError
 from understudy.extras import absent
 
@@ -32,6 +32,7 @@ app.command("models")(look.models)
 app.command("bench")(look.bench)
 app.command("demo")(look.demo)
 app.add_typer(cast.app, name="cast")
+app.command("train")(train.train)
 
 
 def _version(asked: bool) -> None:

@@ -119,17 +119,18 @@ def _codec_in(path: Path) -> str:
         return codec
 
 
-def _heard(packets: Iterable[Packet[AudioStream]], hidden: bool) -> Iterator[TimedPacket]:
+def _heard(packets: Iterable[Packet[AudioStream]], hidden: Fraction | None) -> Iterator[TimedPacket]:
     """Packets with their times, without those that come before the picture.
 
     Sound begins with a packet that is there only to make the next one sound right. It comes along where the file can
-    say that it is not to be heard (`hidden`); other files would begin earlier, picture and all, for its sake."""
+    say that it is not to be heard, for `hidden` seconds (none: for a whole packet); other files would begin earlier,
+    picture and all, for its sake."""
     for packet in packets:
         if packet.pts is None or packet.dts is None:
             continue
         tick = ticks(packet.time_base)
         start, length = packet.pts * tick, (packet.duration or 0) * tick
-        if start >= (-length if hidden else -length / 2):
+        if start >= -max(length / 2, length if hidden is None else hidden + tick):
             yield start, packet
 
 
@@ -138,10 +139,13 @@ class _Copied:
 
     def __init__(self, stream: AudioStream, zero: Fraction) -> None:
         self._stream, self._zero = stream, zero
-        self._hidden = False
+        self._hidden: Fraction | None = Fraction(0)
 
     def declare(self, out: OutputContainer) -> AudioStream:
-        self._hidden = out.format.name in _EDITED
+        if out.format.name in _EDITED:
+            self._hidden = None
+        elif out.format.name in _DELAYED:  # the delay goes into the file's header; before PyAV 19 it is not known
+            self._hidden = Fraction(getattr(self._stream.codec_context, "initial_padding", 0), self._stream.rate)
         return out.add_stream_from_template(self._stream, opaque=True)
 
     def packets(self, until: Fraction | None) -> Iterator[TimedPacket]:
@@ -182,10 +186,11 @@ class _Encoded:
         self._codec = codec
         self._rate = codec_rate(codec, rate)
         self._channels = codec_channels(codec, channels)
-        self._hidden = False
+        self._hidden: Fraction | None = Fraction(0)
 
     def declare(self, out: OutputContainer) -> AudioStream:
-        self._hidden = out.format.name in _EDITED + _DELAYED
+        if out.format.name in _EDITED + _DELAYED:
+            self._hidden = None
         # The stream's own encoder stays unused: it gives the file its header, the same that ours would give.
         stream = out.add_stream(self._codec, rate=self._rate, layout=layout(self._channels))
         assert isinstance(stream, AudioStream)

@@ -74,7 +74,7 @@ def angles_of(rotation: Floats) -> Floats:
     yaw = np.arctan2(-r[..., 0, 2], r[..., 2, 2])
     pitch = np.arcsin(np.clip(-r[..., 1, 2], -1, 1))
     roll = np.arctan2(r[..., 1, 0], r[..., 1, 1])
-    return np.degrees(np.stack([yaw, pitch, roll], -1)).astype(np.float32)
+    return floats(np.degrees(np.stack([yaw, pitch, roll], -1)))
 
 
 def fit_pose(points: Floats, shape: Floats | None = None) -> Pose:
