@@ -93,7 +93,7 @@ def test_killed_and_resumed_is_whole(
 def test_killed_while_watching_begins_again(place: Path, portrait: Path, driver: Path, whole: list[Picture]) -> None:
     out = place / "early.mp4"
     run = subprocess.Popen(command(portrait, driver, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    spool = place / "early.partial.motion.spool"
+    spool = place / "early.partial.motion"
     deadline = time.monotonic() + 120
     while not (spool.exists() and spool.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.005)

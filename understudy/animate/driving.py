@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -31,11 +31,11 @@ class Driving:
     still: bool  # a picture
     sounds: bool
     kept: bool  # motion from a file: nothing has to be watched
-    chunks: Callable[[dict[str, str]], Iterator[MotionMesh]] = field(repr=False)  # given what to note of provenance
+    chunks: Callable[[], Iterator[MotionMesh]] = field(repr=False)
 
     def __iter__(self) -> Iterator[MotionMesh]:
         """The motion from its beginning."""
-        return self.chunks({})
+        return self.chunks()
 
     @property
     def single(self) -> bool:
@@ -62,20 +62,20 @@ def open_driving(path: AnyPath, *, warn: Warn) -> Driving:
         still=clip.still,
         sounds=clip.has_sound,
         kept=False,
-        chunks=lambda provenance: watched(clip, path.name, provenance),
+        chunks=lambda: watched(clip, path.name),
     )
 
 
-def watched(clip: Clip, name: str, provenance: dict[str, str], which: int | None = None) -> Iterator[MotionMesh]:
+def watched(
+    clip: Clip, name: str, which: int | None = None, provenance: Mapping[str, str] | None = None
+) -> Iterator[MotionMesh]:
     """The motion in a clip, decoded by one thread while another looks for the face."""
-    about = {"source": name} | provenance
+    about = {"source": name, **(provenance or {})}
     return read_mesh(ahead(clip.timed(), DECODED), clip.fps, which=which, name=name, provenance=about)
 
 
 def _kept(path: Path, fps: Fraction, frames: int | None, chunks: Callable[[], Iterator[MotionMesh]]) -> Driving:
-    return Driving(
-        path=path, fps=fps, frames=frames, still=False, sounds=False, kept=True, chunks=lambda provenance: chunks()
-    )
+    return Driving(path=path, fps=fps, frames=frames, still=False, sounds=False, kept=True, chunks=chunks)
 
 
 def _silently(text: str) -> None:

@@ -70,7 +70,7 @@ def keep(
 
     def told() -> Iterator[MotionMesh]:
         done = 0
-        for chunk in watched(clip, name, about, face):
+        for chunk in watched(clip, name, face, about):
             done += len(chunk)
             pace.at(done)
             yield chunk

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from understudy.ahead import ahead
 from understudy.animate import record
 from understudy.animate.choices import Choices, choose
 from understudy.animate.drawing import Drawn, after, drawn, seconds_a_frame
@@ -25,7 +23,6 @@ from understudy.face.portrait import Portrait
 from understudy.generator.warp import Reference, Warp
 from understudy.motion.mesh import MotionMesh
 
-DRAWN: Final = 4  # frames that wait between drawing and encoding
 STARTED: Final = 9  # frames after which it is known how long the rest will take, where nothing had to be watched
 STILLS: Final = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -192,7 +189,7 @@ class Job:
 
     def picture(self) -> Made:
         """One picture of the driver's one."""
-        motion = list(self.source.chunks({}))
+        motion = list(self.source)
         reference = self._reference(motion)
         _, drawn = next(self._draw(motion, reference))
         write_picture(self.out, drawn, metadata=self.words, overwrite=self.force)
@@ -227,19 +224,21 @@ class Job:
             if film is None or not film.frames:  # nothing to go on with: leave nothing
                 spool.discard()
             raise
+        finally:
+            spool.close()
         written = film.close()
         spool.discard()
         return Made(written.frames, float(film.fps), written.size, reference.frame, resumed_at, watched)
 
     def _spool(self) -> Spool:
         mark = record.fingerprint(driving=self.hashes["driving"], versions=record.versions())
-        return Spool(beside(self.out, ".motion.safetensors"), mark)
+        return Spool(self.out, mark)
 
     def _watched(self, spool: Spool) -> Callable[[], Iterator[MotionMesh]]:
         """The driver's whole motion, as often as it is wanted; watched now unless it was before."""
         if self.source.kept:
-            return lambda: self.source.chunks({})
-        earlier = spool.warnings
+            return self.source.chunks
+        earlier = spool.finished()
         if earlier is not None:
             for text in earlier:
                 self.warn(text)
@@ -257,14 +256,13 @@ class Job:
         return reference_in(motion, self.warp, self.met, self.choices.reference_frame, self.source.path.name)
 
     def _fill(self, film: Film, motion: Iterator[MotionMesh], reference: Reference) -> None:
-        """Draw what the film does not have yet, in a thread of its own, and add it."""
+        """Draw what the film does not have yet; the film encodes it in a thread of its own."""
         self.pace.begin("drawing", self.met.frames, done=film.done)
-        with closing(ahead(self._draw(after(self.warp, motion, reference, film.done), reference), DRAWN)) as frames:
-            for when, frame in frames:
-                film.add(frame, when)
-                self.pace.at(film.frames)
-                if film.frames - film.done >= STARTED:
-                    self.pace.announce(self.opening)
+        for when, frame in self._draw(after(self.warp, motion, reference, film.done), reference):
+            film.add(frame, when)
+            self.pace.at(film.frames)
+            if film.frames - film.done >= STARTED:
+                self.pace.announce(self.opening)
 
     def _draw(self, motion: Iterable[MotionMesh], reference: Reference) -> Generator[Drawn, None, None]:
         return drawn(self.warp, motion, reference, crop=self.choices.crop)

@@ -3,73 +3,91 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from understudy.ahead import ahead
 from understudy.animate.driving import Driving, Met
+from understudy.clip.landing import beside, unwritable
 from understudy.errors import BadMotionFile, BadOption, NoFace
 from understudy.generator.warp import Reference, Warp
-from understudy.motion import file as motion_file
+from understudy.motion.file import MotionFile
 from understudy.motion.mesh import MotionMesh
 
 CHUNKS: Final = 2  # that wait between the face and the disk
-MARK: Final = "watched"  # in the provenance of a spool: what it was made from, with what
-WARNINGS: Final = "warnings"
 
 
-@dataclass(frozen=True)
 class Spool:
-    """A finished motion file beside the result; it lives until the result is whole."""
+    """The driver's motion on the disk beside the result, until the result is whole. Read part by part, never mapped.
 
-    path: Path
-    mark: str
+    `mark` names what it was made from and with what. A state file is put beside it when it is finished: that, with the
+    same mark, is what another run can go on with."""
 
-    def chunks(self) -> Iterator[MotionMesh]:
-        """The motion from its beginning."""
-        return motion_file.read(self.path)
+    def __init__(self, out: Path, mark: str) -> None:
+        self.path, self.state = beside(out, ".motion"), beside(out, ".motion.json")
+        self.mark = mark
+        self._file: MotionFile | None = None
 
-    @property
-    def warnings(self) -> list[str] | None:
-        """What was said while it was made; None where there is no finished spool with this mark."""
-        if not self.path.exists():
-            return None
+    def finished(self) -> list[str] | None:
+        """What was said while an earlier run made it; None where there is nothing to go on with."""
         try:
-            about = motion_file.read_header(self.path).provenance
-        except BadMotionFile:
+            state = json.loads(self.state.read_text("utf-8"))
+            if state["mark"] != self.mark or not self.path.exists():
+                return None
+            self._file = self._opened()
+            return [str(text) for text in state["said"]] if len(self._file) == state["frames"] else None
+        except (OSError, ValueError, LookupError, TypeError, BadMotionFile):
             return None
-        if about.get(MARK) != self.mark:
-            return None
-        return [str(text) for text in json.loads(about.get(WARNINGS, "[]"))]
 
     def make(self, source: Driving, done: Callable[[int], None], said: list[str]) -> None:
         """Watch the driver; `done` is told how many frames are. What is `said` meanwhile is kept with the motion.
 
-        Stopped halfway, nothing is left: what is half watched is watched again."""
-        with motion_file.MotionFile(self.path, exact=True, spool=self.path.with_suffix(".spool")) as growing:
-            try:
-                if len(growing):  # of a run that was killed; perhaps of another film
-                    growing.discard()
-                    return self.make(source, done, said)
-                with closing(ahead(source.chunks({MARK: self.mark}), CHUNKS)) as chunks:
-                    for chunk in chunks:
-                        growing.append(chunk)
-                        done(len(growing))
-                assert growing.header is not None  # a driver without a face has raised NoFace
-                kept = growing.header.provenance | {WARNINGS: json.dumps(said)}
-                growing.header = replace(growing.header, provenance=kept)
-                growing.finish(overwrite=True)
-            except BaseException:
-                growing.discard()
-                raise
+        Stopped halfway, nothing is left: what is half watched is watched again. Errors: `NoFace`, `Unwritable`."""
+        self.discard()  # of a run that was killed halfway, or of another driver
+        self._file = self._opened()
+        try:
+            with closing(ahead(source.chunks(), CHUNKS)) as chunks:
+                for chunk in chunks:
+                    self._file.append(chunk)
+                    done(len(self._file))
+            self._finish(said)
+        except BaseException:
+            self.discard()
+            raise
+
+    def chunks(self) -> Iterator[MotionMesh]:
+        """The motion from its beginning; one reader at a time."""
+        assert self._file is not None  # made, or found finished
+        return iter(self._file)
+
+    def close(self) -> None:
+        """Let go of it; it stays."""
+        if self._file is not None:
+            self._file.close()
 
     def discard(self) -> None:
-        """Remove it, if it is there and can be removed."""
-        with suppress(OSError):
-            self.path.unlink(missing_ok=True)
+        """Remove it, as far as it is there and can be removed."""
+        self.close()
+        for path in (self.path, self.state):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def _opened(self) -> MotionFile:
+        return MotionFile(self.path, exact=True, spool=self.path)
+
+    def _finish(self, said: list[str]) -> None:
+        """Write the state in one step."""
+        assert self._file is not None
+        fresh = self.state.with_name(f"{self.state.name}.new")
+        state = {"mark": self.mark, "frames": len(self._file), "said": said}
+        try:
+            fresh.write_text(json.dumps(state), "utf-8")
+            os.replace(fresh, self.state)
+        except OSError as error:
+            raise unwritable(self.state, error) from error
 
 
 def reference_in(

@@ -25,7 +25,7 @@ from understudy.clip.clip import Clip, frame_rate
 from understudy.clip.coding import coding_of, growing
 from understudy.clip.colour import FromPicture
 from understudy.clip.finish import finish
-from understudy.clip.landing import landing, refuse_existing, unwritable
+from understudy.clip.landing import beside, landing, refuse_existing, unwritable
 from understudy.clip.media import AnyPath, Picture, Warn, once, say
 from understudy.clip.metadata import tags_of
 from understudy.clip.partial import Clock, Partial, Segment, SoundSoFar
@@ -123,6 +123,7 @@ class Film:
         if max_size < 16:
             raise BadOption(f"a film of at most {max_size} pixels cannot be seen", remedy="1920 is usual")
         self._max_size, self._overwrite, self._metadata = max_size, overwrite, dict(metadata or {})
+        self._fit: Fit | None = Fit.of(size, max_size, self._coding.even, self._warn) if size else None
         refuse_existing(self.path, overwrite)
         self._sound = soundtrack(sound, self._coding, self._warn)
         self._preview = soundtrack(sound, growing(self._coding), _silently) if self._sound else None
@@ -138,7 +139,6 @@ class Film:
         self.frames = self.done
         self.written: Written | None = None
         self._last = self._partial.safe.last if self.done else -self._clock.step  # in ticks
-        self._fit: Fit | None = Fit.of(size, max_size, self._coding.even, self._warn) if size else None
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
         self._whole = True  # whether the last segment is kept
@@ -165,6 +165,8 @@ class Film:
         size = (frame.shape[1], frame.shape[0])
         if self._fit is None:
             self._fit = Fit.of(size, self._max_size, self._coding.even, self._warn)
+        if self.done and self._fit.written != self._partial.safe.size:
+            raise ValueError(f"this film was begun with {self._partial.safe.size} and goes on with {self._fit.written}")
         if size != self._fit.given:
             raise ValueError(f"frames of this film are {self._fit.given} (width, height); this one is {size}")
         coded = VideoFrame.from_ndarray(np.ascontiguousarray(self._fit(frame)), "rgb24")
@@ -177,21 +179,21 @@ class Film:
         something has come there meanwhile, `Unwritable`; what was encoded stays in `OUT.partial.mp4`."""
         if self.written:
             return self.written
-        self._end(whole=True)
-        if not self.frames:
-            self._partial.discard()
-            raise NoPicture(f"{self.path} has not been written", "no frames", "give a film with a picture")
-        size = self._partial.safe.size
-        assert size is not None  # frames have been kept
-        kept = f"all its frames are safe in {self._partial.film}"
         try:
-            with landing(self.path, self._overwrite, kept) as out:
+            self._end(whole=True)
+            if not self.frames:
+                self._partial.discard()
+                raise NoPicture(f"{self.path} has not been written", "no frames", "give a film with a picture")
+            kept = f"all its frames are safe in {self._partial.film}"
+            with landing(self.path, self._overwrite, beside(self.path, f".whole{self.path.suffix}"), kept) as out:
                 finish(
                     self._partial.film, out, self._coding, self._clock, self.seconds, self._sound, self._metadata,
                     self._warn,
                 )  # fmt: skip
         finally:
             self._partial.close()
+        size = self._partial.safe.size
+        assert size is not None  # frames have been kept
         self._partial.discard()
         self.written = Written(self.path, self.frames, float(self.seconds), size, tuple(self.warnings))
         return self.written

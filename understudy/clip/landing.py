@@ -33,8 +33,8 @@ def unwritable(path: Path, error: Exception, kept: str = "") -> Unwritable:
     return Unwritable(f"{path} cannot be written", seen, f"{remedy}{'; ' + kept if kept else ''}")
 
 
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Errors: `Exists` if something bears the name and may not be replaced."""
+def refuse_existing(path: Path, overwrite: bool, kept: str = "") -> None:
+    """Errors: `Exists` if something bears the name and may not be replaced, `Unwritable` if that is a folder."""
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -44,7 +44,8 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise unwritable(path, IsADirectoryError(errno.EISDIR, "a folder"))
     if not overwrite:
-        raise Exists(f"{path} exists already", remedy="name another file, or say that it may be overwritten")
+        remedy = f"name another file, or say that it may be overwritten{'; ' + kept if kept else ''}"
+        raise Exists(f"{path} exists already", remedy=remedy)
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -54,16 +55,17 @@ def beside(path: Path, ending: str) -> Path:
 
 
 @contextlib.contextmanager
-def landing(path: Path, overwrite: bool, kept: str = "") -> Iterator[Path]:
+def landing(path: Path, overwrite: bool, temporary: Path | None = None, kept: str = "") -> Iterator[Path]:
     """A name beside `path` to write to; what is there at the end moves to `path` in one step.
 
+    The name is `temporary` where no two can be writing at once, so that what a killed run left there is replaced.
     Errors: `Exists` when something has come there meanwhile, `Unwritable`; then what was written is removed."""
-    temporary = path.with_name(f".{path.stem[:100]}.{os.getpid()}.landing{path.suffix}")
+    temporary = temporary or path.with_name(f".{path.stem[:100]}.{os.getpid()}.landing{path.suffix}")
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        refuse_existing(path, overwrite)
+        refuse_existing(path, overwrite, kept)
         os.replace(temporary, path)
     except (av.error.FFmpegError, OSError) as error:
         raise unwritable(path, error, kept) from error

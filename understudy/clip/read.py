@@ -66,7 +66,7 @@ def read(
 def read_metadata(path: AnyPath) -> dict[str, str]:
     """The words in a film, sound or picture: as they were given to the writer, and other programs' in lower case.
 
-    Errors: `MissingFile`, `UnreadableMedia`."""
+    Errors: `MissingFile`, `UnreadableMedia`, `TooLarge`."""
     path = existing(path)
     start = beginning(path)
     if start.startswith(b"GIF8"):
@@ -74,7 +74,7 @@ def read_metadata(path: AnyPath) -> dict[str, str]:
     if opener(start) is None:
         with open_media(path) as container:
             return words_in(container.metadata)
-    with opened(path, float("inf")) as picture:
+    with opened(path) as picture:  # a PNG has words after its pixels, so they are decoded
         if isinstance(picture, PngImagePlugin.PngImageFile):
             return words_in({key: str(value) for key, value in picture.text.items()})
         return described(str(picture.getexif().get(DESCRIPTION, "")))
@@ -110,11 +110,8 @@ def _webp(path: Path, size: tuple[int, int], background: tuple[int, int, int]) -
     def frames() -> Iterator[Timed]:
         with opened(path) as picture:
             for count, start in enumerate(starts[:-1].tolist()):
-                try:
-                    picture.seek(count)
-                    rgba = np.asarray(picture.convert("RGBA"))
-                except (OSError, EOFError, ValueError) as error:
-                    raise UnreadableMedia(f"{path} is damaged from its frame {count} on", str(error)) from error
+                picture.seek(count)
+                rgba = np.asarray(picture.convert("RGBA"))
                 yield Fraction(start, 1000), over(rgba, background)
 
     return Clip(

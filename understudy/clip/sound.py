@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import av
 import av.error
@@ -100,7 +100,7 @@ def read_sound(path: AnyPath, *, rate: int | None = None, mono: bool = False, wa
     return Sound(np.clip(np.concatenate(parts), -1, 1), rate or own)
 
 
-def write_sound(path: AnyPath, sound: Sound, *, overwrite: bool = False) -> Path:
+def write_sound(path: AnyPath, sound: Sound, *, overwrite: bool = False, warn: Warn = say) -> Path:
     """Write as WAV (16 bits), FLAC, MP3, M4A (AAC), OGG or OPUS, by the name's ending.
 
     Errors: `BadOption` for another ending, `NoSound` without a sample, `Exists` unless `overwrite`, `Unwritable`; then
@@ -114,8 +114,11 @@ def write_sound(path: AnyPath, sound: Sound, *, overwrite: bool = False) -> Path
     refuse_existing(path, overwrite)
     kind, codec = _KINDS[path.suffix.lower()]
     with landing(path, overwrite) as temporary, av.open(str(temporary), "w", format=kind) as container:
-        rate = codec_rate(codec, sound.rate)
-        stream = container.add_stream(codec, rate=rate, layout=layout(codec_channels(codec, sound.channels)))
+        rate, channels = codec_rate(codec, sound.rate), codec_channels(codec, sound.channels)
+        if (rate, channels) != (sound.rate, sound.channels):
+            told = f"{sound.rate} Hz and {sound.channels} channels as {rate} Hz and {channels}"
+            warn(f"{path} is written with {told}: that is what this kind of file can hold")
+        stream = container.add_stream(codec, rate=rate, layout=layout(channels))
         assert isinstance(stream, AudioStream)
         for frame in frames_of(blocks(sound.samples, sound.rate), sound.rate):
             container.mux(stream.encode(frame))
@@ -144,7 +147,7 @@ def placed(container: InputContainer, stream: AudioStream, warn: Warn, path: Pat
     gives twice is given once. What cannot be decoded is a gap, and said."""
     rate, zero, done = stream.rate, beginning_of(container, stream), 0
     damaged = 0
-    convert = _converter(stream)
+    convert = _converter(stream.layout.name, stream.layout.nb_channels, rate)  # a damaged stream changes them midway
     for frame in _decoded(container, stream):
         if frame is None:
             damaged += 1
@@ -179,19 +182,19 @@ def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFr
             yield None
 
 
-def _converter(stream: AudioStream) -> Any:
-    """Frames of sound to samples, at the stream's rate and with its channels, though they may change midway."""
-    last: tuple[Any, ...] = ()
+def _converter(layout: str, channels: int, rate: int) -> Callable[[AudioFrame], Samples]:
+    """Frames of sound, of whatever kind each of them is, to samples of one rate with the same channels."""
+    last: tuple[str, str, int] | None = None
     resampler: AudioResampler | None = None
 
     def convert(frame: AudioFrame) -> Samples:
         nonlocal last, resampler
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind != last:
-            resampler = AudioResampler("flt", stream.layout.name, stream.rate)
+            resampler = AudioResampler("flt", layout, rate)
             last = kind
         assert resampler is not None
-        return _samples(resampler.resample(frame), stream.channels)
+        return _samples(resampler.resample(frame), channels)
 
     return convert
 

@@ -150,8 +150,11 @@ class _Copied:
 
     def packets(self, until: Fraction | None) -> Iterator[TimedPacket]:
         for start, packet in _heard(self._shifted(), self._hidden):
-            if until is not None and start + (packet.duration or 0) * ticks(packet.time_base) / 2 >= until:
-                return
+            if until is not None and packet.duration:
+                tick = ticks(packet.time_base)
+                if start + packet.duration * tick / 2 >= until:
+                    return
+                packet.duration = min(packet.duration, max(1, round((until - start) / tick)))
             yield start, packet
 
     def _shifted(self) -> Iterator[Packet[AudioStream]]:

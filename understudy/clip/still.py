@@ -33,6 +33,7 @@ from understudy.errors import BadOption, TooLarge, UnreadableMedia
 
 _ORIENTATION = 0x0112  # EXIF tag
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError, struct.error, zlib.error)
+_SCALE_DOWN = "scale it down first: 2000 pixels on the longer side are plenty"
 _SPACES = {"RGB": "RGB", "CMYK": "CMYK", "L": "GRAY"}  # Pillow's modes that a colour profile can be for
 
 
@@ -69,7 +70,8 @@ def _avif() -> type[ImageFile.ImageFile] | None:
 def opened(path: Path, max_pixels: float = MAX_PIXELS) -> Iterator[ImageFile.ImageFile]:
     """A picture whose header has been read and nothing else.
 
-    Errors: `UnreadableMedia` where it is no picture or a damaged one, `TooLarge` by what its header says."""
+    Errors: `UnreadableMedia` where it is no picture or turns out to be damaged, also in the hands of the caller;
+    `TooLarge` by what its header says."""
     kind = opener(beginning(path))
     if kind is None:
         raise UnreadableMedia(
@@ -77,12 +79,14 @@ def opened(path: Path, max_pixels: float = MAX_PIXELS) -> Iterator[ImageFile.Ima
         )
     with path.open("rb") as file:
         try:
-            picture = kind(file, str(path))
+            with kind(file, str(path)) as picture:
+                refuse_large(path, picture.size, max_pixels)
+                yield picture
+        except Image.DecompressionBombError as error:  # WebP's reader looks before it tells the size
+            raise TooLarge(f"{path} is too large", str(error), _SCALE_DOWN) from error
         except _DAMAGED as error:
-            raise _damaged(path, error) from error
-        with picture:
-            refuse_large(path, picture.size, max_pixels)
-            yield picture
+            remedy = "copy or download it again, or save it anew"
+            raise UnreadableMedia(f"{path} is a damaged picture", str(error), remedy) from error
 
 
 def refuse_large(path: Path, size: tuple[int, int], max_pixels: float) -> None:
@@ -91,12 +95,8 @@ def refuse_large(path: Path, size: tuple[int, int], max_pixels: float) -> None:
         raise TooLarge(
             f"{path} is too large",
             f"{size[0]}x{size[1]} pixels, and the limit is {max_pixels / 1e6:.3g} million",
-            "scale it down first: 2000 pixels on the longer side are plenty",
+            _SCALE_DOWN,
         )
-
-
-def _damaged(path: Path, error: Exception) -> UnreadableMedia:
-    return UnreadableMedia(f"{path} is a damaged picture", str(error), "copy or download it again, or save it anew")
 
 
 def read_picture(
@@ -118,12 +118,9 @@ def read_picture_rgba(path: AnyPath, *, max_pixels: float = MAX_PIXELS, warn: Wa
     """As `read_picture`, with straight alpha: `(h, w, 4) uint8`, alpha 255 everywhere in a picture that has none."""
     path = existing(path)
     with opened(path, max_pixels) as picture:
-        try:
-            picture.load()
-            rgba = rgba_of(picture, path, warn)
-            orientation = picture.getexif().get(_ORIENTATION, 1)
-        except _DAMAGED as error:
-            raise _damaged(path, error) from error
+        picture.load()
+        rgba = rgba_of(picture, path, warn)
+        orientation = picture.getexif().get(_ORIENTATION, 1)
     return np.ascontiguousarray(Turn.of_exif(orientation)(rgba))
 
 

@@ -70,7 +70,7 @@ def resampled(source: Picture, matrix: Matrix, size: Sequence[int], border: int)
     block = int(1 / scale + 1e-6)
     if block >= 2:
         source, matrix = _shrunk(source, matrix, size, block)
-    method = cv2.INTER_CUBIC if scale > 1 - 1e-6 else cv2.INTER_LINEAR
+    method = cv2.INTER_CUBIC if scale > 1 + 1e-6 else cv2.INTER_LINEAR
     return np.asarray(cv2.warpAffine(source, matrix, tuple(size), flags=method, borderMode=border), np.uint8)
 
 

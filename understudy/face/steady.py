@@ -39,7 +39,6 @@ STIFF: Final = 2.0  # of lines through past and future, against tilting
 STIFFER: Final = 60.0  # of lines through the past alone, whose end swings more
 SPAN: Final = 4  # frames over which a velocity is measured
 PACE: Final = 0.6  # of the noise: a velocity that is taken for one only by half
-TINY: Final = 1e-12
 NEIGHBOURS: Final = 0.06  # radius (sigma) within which points must agree that they move, in eye distances
 
 FINE: Final = sorted(
@@ -133,7 +132,7 @@ def blended(around: Sequence[Placed], here: int, shape: Shape, stiffness: float)
     heads = np.stack([each.head for each in around])  # (frames, 3, 4)
     speed = velocity(heads, here)
     pace = head_shift(speed, heads[here], shape)
-    speed *= pace**2 / (pace**2 + (PACE * shape.head_noise) ** 2 + TINY)
+    speed *= pace**2 / (pace**2 + (PACE * shape.head_noise) ** 2)
     heads = heads - speed * steps[:, None, None]  # as they would be now, had they gone on like this
     apart = head_shift(heads - heads[here], heads[here], shape)
     mix = line(fade * np.exp(-0.5 * (apart / shape.head_noise) ** 2)[:, None], steps, stiffness)
@@ -142,7 +141,7 @@ def blended(around: Sequence[Placed], here: int, shape: Shape, stiffness: float)
     own = np.stack([each.own for each in around])  # (frames, 478, 3)
     speeds = velocity(own, here)
     paces = shape.near @ (speeds**2).sum(-1)
-    speeds *= (paces / (paces + (PACE * shape.noise) ** 2 + TINY))[:, None]
+    speeds *= (paces / (paces + (PACE * shape.noise) ** 2))[:, None]
     own = own - speeds * steps[:, None, None]
     change = ((own - own[here]) ** 2).sum(-1) @ shape.near.T  # (frames, 478)
     mixes = line(fade * np.exp(-0.5 * change / shape.noise**2), steps, stiffness)

@@ -83,7 +83,7 @@ def judge(path: Path, which: int | None, warn: Warn, pace: Pace) -> tuple[list[F
     album, seen = Album(max((clip.frames or 600) // SAMPLES, 1)), Seen()
     pace.begin("checking", clip.frames)
     with MeshFinder() as finder:
-        for chunk in seen.met.along(watched(album.along(clip), path.name, {}, which)):
+        for chunk in seen.met.along(watched(album.along(clip), path.name, which)):
             _measure(chunk, seen, album, finder)
             pace.at(seen.met.frames)
     return _findings(clip, seen), _tiles(album)
