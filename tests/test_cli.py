@@ -16,7 +16,7 @@ from typer.main import get_command
 import understudy
 from understudy.animate import Result
 from understudy.cli import app, main
-from understudy.clip import read_metadata
+from understudy.clip import read_metadata, read_picture
 
 FRAMES = 12
 
@@ -289,3 +289,22 @@ def test_bench(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(value > 0 for value in found.stages.values())
     text = speed.table(found)
     assert found.commit in text and found.machine in text and "peak MB" in text
+
+
+def test_cast(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Somebody who does not exist, and says so; the same seeds give the same pixels."""
+    pytest.importorskip("torch")
+    import numpy as np
+
+    one, other, film = place / "one.png", place / "other.png", place / "cast.mkv"
+    for path in (one, other):
+        assert main(["cast", "portrait", "--who", "3", "--style", "pencil", "--size", "64", "-o", str(path)]) == 0
+    assert np.array_equal(read_picture(one), read_picture(other))
+    assert "nobody who exists" in read_metadata(one)["synthetic"] and "who 3" in read_metadata(one)["cast"]
+    words = ["cast", "film", "--who", "3", "--how", "5", "--seconds", "0.16", "--size", "64", "--lossless"]
+    capsys.readouterr()
+    assert main([*words, "-o", str(film), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"output": str(film), "frames": 4, "width": 64, "height": 64}
+    assert len(made.decoded(film)) == 4 and "nobody who exists" in read_metadata(film)["synthetic"]
+    assert main(["cast", "portrait", "--who", "3", "--style", "oil", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["kind"] == "BadOption"

@@ -66,7 +66,7 @@ def main(words: list[str] | None = None) -> int:
     except ImportError as error:
         say.error(absent(error), as_json)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # older typers make the one into the other
         return 130
     except Exception as error:
         if isinstance(error, typer.BadParameter.__mro__[1]):  # the usage errors of typer's own click, old and new

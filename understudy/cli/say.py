@@ -113,7 +113,7 @@ def progress(quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
 
         def show(step: Any) -> None:
             if step.note:
-                bars.console.print(step.note)
+                bars.console.print(step.note, markup=False)
             left = "" if step.left is None else f"{duration(step.left)} left"
             bars.update(
                 task,

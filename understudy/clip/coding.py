@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from understudy.clip.colour import BT601, BT709, FULL, LIMITED
+from understudy.clip.colour import BT601, BT709, FULL, LIMITED, RGB
 from understudy.errors import BadOption
 
-RGB = 0  # AVCOL_SPC_RGB
 THREADS = 4  # of one encoder, on every machine: what x264 writes depends on it, and a resumed film must not differ
 
 

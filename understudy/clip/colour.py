@@ -23,7 +23,8 @@ from understudy.clip.media import Picture
 EXACT = 0x2 | 0x2000 | 0x4000 | 0x40000
 
 # libavutil's numbers (AVColorSpace, AVColorRange, AVColorTransferCharacteristic, AVColorPrimaries)
-BT709, UNSPECIFIED, BT601, BT2020 = 1, 2, 5, 9
+RGB, BT709, BT601, BT2020 = 0, 1, 5, 9
+_KNOWN = (RGB, BT709, 4, BT601, 6, 7, BT2020)  # what libswscale can convert; 2 is "not told"
 LIMITED, FULL = 1, 2
 PQ, HLG = 16, 18
 SCREEN = 1  # BT.709 as primaries and as transfer, which is what players take for sRGB
@@ -56,7 +57,7 @@ class ToPicture:
         return over(self._reformat(frame, "rgba"), self.background)
 
     def _reformat(self, frame: VideoFrame, pixels: str) -> npt.NDArray[Any]:
-        untold = frame.colorspace == UNSPECIFIED
+        untold = frame.colorspace not in _KNOWN
         out = self._scaler.reformat(
             frame,
             format=pixels,

@@ -47,11 +47,13 @@ def finish(
         track = stack.enter_context(sound.opened()) if sound else None
         target = stack.enter_context(av.open(str(out), "w", format=coding.container, options=options))
         target.metadata.update(tags_of(metadata))
-        _copy(source, target, clock, until, track)
+        refused = _copy(source, target, clock, until, track)
+    if refused:
+        warn(f"{refused} packets of the sound are damaged and are silent")
 
 
-def _copy(source: InputContainer, target: OutputContainer, clock: Clock, until: Fraction, track: Track | None) -> None:
-    """Picture and sound into one file, by time."""
+def _copy(source: InputContainer, target: OutputContainer, clock: Clock, until: Fraction, track: Track | None) -> int:
+    """Picture and sound into one file, by time. Returns how many packets of sound the file refused."""
     film = source.streams.video[0]
     video = target.add_stream_from_template(film, opaque=True)
     video.codec_context.framerate = clock.fps
@@ -63,9 +65,16 @@ def _copy(source: InputContainer, target: OutputContainer, clock: Clock, until: 
     if track:
         voice = track.declare(target)
         sounds = ((time, packet, voice) for time, packet in track.packets(until))
+    refused = 0
     for _, packet, stream in heapq.merge(pictures, sounds, key=lambda placed: placed[0]):
         packet.stream = stream
-        target.mux(packet)
+        try:
+            target.mux(packet)
+        except (av.error.InvalidDataError, av.error.ArgumentError):
+            if stream is video:
+                raise
+            refused += 1
+    return refused
 
 
 def _pictures(

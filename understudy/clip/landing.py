@@ -29,7 +29,9 @@ _REMEDIES = {
 
 def unwritable(path: Path, error: Exception, kept: str = "") -> Unwritable:
     """The error for a file that cannot be put there: its cause, and a remedy. `kept` says what is not lost."""
-    seen, remedy = _REMEDIES.get(getattr(error, "errno", None) or 0, (str(error), "name another file"))
+    seen, remedy = _REMEDIES.get(
+        getattr(error, "errno", None) or 0, (str(error), "name another file, or one of another kind")
+    )
     return Unwritable(f"{path} cannot be written", seen, f"{remedy}{'; ' + kept if kept else ''}")
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.error
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -99,7 +100,8 @@ class Segment:
             for packet in self._sound.until((self.last + self._clock.step) * self._clock.tick):
                 if packet.pts is not None and packet.pts >= 0:
                     packet.stream = self._voice
-                    self._container.mux(packet)
+                    with contextlib.suppress(av.error.InvalidDataError, av.error.ArgumentError):  # told in the end
+                        self._container.mux(packet)
         self._container.close()
         return self._bytes.getvalue()
 

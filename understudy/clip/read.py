@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.error
 import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import Type
@@ -157,10 +158,15 @@ class _Film:
             stream = picture_stream(container, self.path)
             frames = progressive(decoded(container, stream, damage))
             for time, frame in times_of(frames, self.rhythm, _limit(self.promised)):
+                end = time + 1 / self.rhythm.fps
+                try:
+                    picture = pictures(frame)
+                except av.error.FFmpegError:
+                    damage.packets += 1
+                    continue
                 if (frame.width, frame.height) != self.upright.coded:
                     self.warn(f"{self.path} changes its picture size on the way; all of it is fitted to the first")
-                yield time, self.upright(pictures(frame))
-                end = time + 1 / self.rhythm.fps
+                yield time, self.upright(picture)
         self._tell(damage, end)
 
     def _tell(self, damage: Damage, end: Fraction) -> None:
@@ -209,6 +215,11 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
     damage = Damage()
     frame = next(decoded(container, stream, damage), None)
     if frame is not None:
+        try:
+            ToPicture(WHITE)(frame)
+        except av.error.FFmpegError as error:
+            seen = f"pictures of the kind {frame.format.name}, with the colours {frame.colorspace}"
+            raise UnreadableMedia(f"{path} cannot be shown", seen, "convert it to an ordinary MP4") from error
         return frame
     if damage.packets or damage.broken_off or _promised(container, stream):
         seen = damage.broken_off or "a good beginning, and frames that are damaged or missing"

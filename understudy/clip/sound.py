@@ -19,13 +19,16 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from understudy.clip.landing import landing, refuse_existing
-from understudy.clip.media import AnyPath, Warn, decodable, existing, fraction, open_media, say, ticks
-from understudy.errors import BadOption, NoSound, TooLarge
+from understudy.clip.media import AnyPath, Warn, beginning, decodable, existing, fraction, open_media, say, ticks
+from understudy.clip.still import opener
+from understudy.errors import BadOption, NoSound, TooLarge, UnreadableMedia
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 """`(n, channels) float32`, silence at 0, full scale at -1 and 1."""
 
 MAX_BYTES = 2 << 30  # of samples in memory: 1.5 hours in stereo at 48 kHz, 9 hours of a mono voice at 16 kHz
+_RATES = (1000, 1_000_000)  # samples a second that make sense
+_SOUNDING = "give a film that sounds, or a sound file"
 _JUMP = 0.03  # seconds by which a timestamp must be off before it is a gap and not a rounded number
 _KINDS = {
     ".wav": ("wav", "pcm_s16le"),
@@ -47,7 +50,7 @@ class Sound:
     def __post_init__(self) -> None:
         if self.samples.ndim != 2 or self.samples.dtype != np.float32 or not self.samples.shape[1]:
             raise ValueError(f"samples are (n, channels) float32; these are {self.samples.shape} {self.samples.dtype}")
-        if not 1000 <= self.rate <= 1_000_000:
+        if not _RATES[0] <= self.rate <= _RATES[1]:
             raise ValueError(f"{self.rate} samples a second is not a rate for sound")
 
     def __repr__(self) -> str:
@@ -81,7 +84,7 @@ def read_sound(path: AnyPath, *, rate: int | None = None, mono: bool = False, wa
     The sound of a film begins with the film's first frame: what was before is cut, what comes late is late here too.
     Errors: `MissingFile`, `UnreadableMedia`, `NoSound`, `TooLarge` beyond 2 GB of samples."""
     path = existing(path)
-    with open_media(path) as container:
+    with open_sound(path) as container:
         stream = sound_stream(container, path)
         own = stream.rate
         chunks = placed(container, stream, warn, path)
@@ -126,12 +129,23 @@ def write_sound(path: AnyPath, sound: Sound, *, overwrite: bool = False, warn: W
     return path
 
 
+def open_sound(path: Path) -> InputContainer:
+    """Open a film or sound file. Errors: `NoSound` for a picture, `UnreadableMedia`."""
+    if opener(beginning(path)) is not None:
+        raise NoSound(f"{path} has no sound", "a picture", _SOUNDING)
+    return open_media(path)
+
+
 def sound_stream(container: InputContainer, path: Path) -> AudioStream:
-    """The stream of sound that a player would play. Errors: `NoSound`."""
-    tracks = [stream for stream in container.streams.audio if decodable(stream) and stream.rate]
+    """The stream of sound that a player would play. Errors: `NoSound`, `UnreadableMedia`."""
+    tracks = [stream for stream in container.streams.audio if decodable(stream)]
     if not tracks:
-        raise NoSound(f"{path} has no sound", "pictures only", "give a film that sounds, or a sound file")
-    return max(tracks, key=lambda track: bool(track.disposition & Disposition.default))
+        raise NoSound(f"{path} has no sound", "pictures only", _SOUNDING)
+    track = max(tracks, key=lambda track: bool(track.disposition & Disposition.default))
+    if not (_RATES[0] <= track.rate <= _RATES[1] and track.layout.nb_channels):
+        seen = f"{track.rate} samples a second in {track.layout.nb_channels} channels"
+        raise UnreadableMedia(f"the sound of {path} is damaged", seen, "record or download it again")
+    return track
 
 
 def beginning_of(container: InputContainer, stream: AudioStream) -> Fraction:
@@ -152,7 +166,13 @@ def placed(container: InputContainer, stream: AudioStream, warn: Warn, path: Pat
         if frame is None:
             damaged += 1
             continue
-        samples = convert(frame)
+        try:
+            samples = convert(frame)
+        except av.error.FFmpegError as error:
+            seen = f"{stream.layout.nb_channels} channels as {stream.layout.name!r}"
+            raise UnreadableMedia(
+                f"the sound of {path} cannot be converted", seen, "convert it to stereo first"
+            ) from error
         tick = fraction(frame.time_base)
         due = done if frame.pts is None or tick is None else round((frame.pts * tick - zero) * rate)
         if done == 0 or abs(due - done) > _JUMP * rate:

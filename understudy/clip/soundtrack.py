@@ -6,11 +6,12 @@ Packets are copied where the new file can hold them: nothing is lost, and it cos
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -22,7 +23,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 
 from understudy.clip.coding import Coding
-from understudy.clip.media import AnyPath, Warn, existing, open_media, ticks
+from understudy.clip.media import AnyPath, Warn, existing, ticks
 from understudy.clip.sound import (
     Samples,
     Sound,
@@ -32,6 +33,7 @@ from understudy.clip.sound import (
     codec_rate,
     frames_of,
     layout,
+    open_sound,
     placed,
     resampled,
     sound_stream,
@@ -72,7 +74,7 @@ class Soundtrack:
             chunks = partial(blocks, sound.samples, sound.rate)
             yield _Encoded(chunks, sound.rate, sound.channels, self.codec or "aac")
             return
-        with open_media(self.source) as container:
+        with open_sound(self.source) as container:
             stream = sound_stream(container, self.source)
             zero = beginning_of(container, stream)
             if self.codec is None:
@@ -91,32 +93,43 @@ def soundtrack(source: SoundFrom | None, coding: Coding, warn: Warn) -> Soundtra
         return None
     if isinstance(source, Sound):
         found: Path | Sound = source
-        own, name = "", "the sound"
+        own, fits, name = "", False, "the sound"
     else:
         found = existing(source)
         name = f"the sound of {found}"
         try:
-            own = _codec_in(found)
+            own, fits = _codec_in(found, coding.container)
         except NoSound:
             return None
     if coding.voice is None:
         warn(f"{name} is left out: a {coding.container.upper()} has none")
         return None
-    if own in coding.sounds:
+    if fits and own in coding.sounds:
         return Soundtrack(found, None, warn)
     if own:
-        warn(f"{name} is encoded anew, as {_NAMES[coding.voice]}: this kind of file cannot hold {own}")
+        warn(f"{name} is encoded anew, as {_NAMES[coding.voice]}: this kind of file cannot hold its {own}")
     return Soundtrack(found, coding.voice, warn)
 
 
-def _codec_in(path: Path) -> str:
-    """The codec of a file's sound, if its packets can be copied."""
-    with open_media(path) as container:
-        stream = sound_stream(container, path)
+def _codec_in(path: Path, container: str) -> tuple[str, bool]:
+    """The codec of a file's sound, and whether its packets could be copied: a few of them are, into memory."""
+    with open_sound(path) as source:
+        stream = sound_stream(source, path)
         codec = stream.codec_context.codec.canonical_name
-        if codec == "aac" and not stream.codec_context.extradata:
-            return "AAC without a header"  # ADTS, as in .aac and .ts: other containers want it taken apart
-        return codec
+        if (
+            codec == "aac" and not stream.codec_context.extradata
+        ):  # ADTS, as in .aac and .ts: it would have to be taken apart
+            return codec, False
+        try:
+            with av.open(io.BytesIO(), "w", format=container) as target:
+                track = _Copied(stream, beginning_of(source, stream))
+                voice = track.declare(target)
+                for _, packet in islice(track.packets(None), 3):
+                    packet.stream = voice
+                    target.mux(packet)
+        except (av.error.FFmpegError, ValueError):  # PyAV's ValueError: the container knows no such codec
+            return codec, False
+    return codec, True
 
 
 def _heard(packets: Iterable[Packet[AudioStream]], hidden: Fraction | None) -> Iterator[TimedPacket]:
@@ -158,12 +171,14 @@ class _Copied:
             yield start, packet
 
     def _shifted(self) -> Iterator[Packet[AudioStream]]:
-        shift = round(self._zero / ticks(self._stream.time_base))
+        shift, last = round(self._zero / ticks(self._stream.time_base)), None
         for packet in _readable(self._stream):
-            if packet.pts is not None and packet.dts is not None:
-                packet.pts -= shift
-                packet.dts -= shift
-                yield packet
+            if packet.pts is None or packet.dts is None or (last is not None and packet.dts <= last):
+                continue  # the end, or damage: no container takes packets that go back
+            last = packet.dts
+            packet.pts -= shift
+            packet.dts -= shift
+            yield packet
 
 
 def _readable(stream: AudioStream) -> Iterator[Packet[AudioStream]]:

@@ -82,6 +82,7 @@ def sightings(frames: Iterable[Frame], finder: Finder, which: int | None) -> Ite
                 face = again(faces, last, long_ago=away > 0 and frame.time - gone > LONGEST_GAP)
             elif faces:
                 face, wanted = first_of(faces, wanted), None
+            face = settled(finder, frame.picture, face)
         if face is None:
             gone = gone if away else frame.time
             away += 1
@@ -90,6 +91,13 @@ def sightings(frames: Iterable[Frame], finder: Finder, which: int | None) -> Ite
             leaps += frame.partly and last is not None and away == 0 and leapt(last, face)
             last, away = face, 0
             yield Seen(frame.time, face, "seen", current + leaps)
+
+
+def settled(finder: Finder, picture: Picture, found: Face | None) -> Face | None:
+    """A face that was found, as it looks to one who follows: the first frame is then no different from the others."""
+    for _ in range(3):
+        found = (found and finder.track(picture, found)) or found
+    return found
 
 
 def leapt(before: Face, after: Face) -> bool:

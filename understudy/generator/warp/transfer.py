@@ -291,7 +291,7 @@ def _lids(shape: Floats, own: Floats, reference: Floats, driven: Floats, eye: Ey
     upper, lower = list(eye.upper[1:-1]), list(eye.lower[1:-1])
     rest, theirs = float(aperture(own, eye)), float(aperture(reference, eye))
     now = aperture(driven, eye)
-    opened = (now - SHUT) / max(theirs - SHUT, 0.08)
+    opened = 1 + (now - theirs) / max(theirs - SHUT, 0.08)
     wide = np.where(opened > 1, (now - theirs) / max(rest, 1e-3), 0) * 0.9
     factor = 1 - np.clip((1 - opened) / READS_LIDS, 0, 1) + wide
     factor = 1 + amount * (np.minimum(np.maximum(factor, 0), 1 + soft_limit(np.maximum(factor - 1, 0), 0.4)) - 1)
