@@ -13,13 +13,14 @@ say = @printf '\n-- %s\n'
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint slow dist pins python clean
+.PHONY: help demo test lint slow plain dist pins python clean
 
 help:
 	@echo 'make demo    make a film and a sheet to look at; says where they are'
 	@echo 'make test    ruff, mypy and pytest; a part of it: make test ARGS="-k clip"'
 	@echo 'make lint    ruff and mypy alone'
 	@echo 'make slow    the tests that take long'
+	@echo 'make plain   the tests with what plain pip installs, before a release'
 	@echo 'make dist    build the wheel into dist/'
 	@echo 'make pins    resolve constraints.txt anew (needs uv)'
 	@echo 'make python  say which Python is used, or what is missing'
@@ -43,6 +44,13 @@ lint: $(VENV)/test.done
 slow: $(VENV)/test.done
 	$(say) 'pytest, the slow tests'
 	@$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
+
+# What pip brings by itself (numpy 1.26, an OpenCV that needs libGL) in the place of the lists: see pyproject.toml.
+plain: $(BIN)/python
+	$(say) 'The tests again, in an environment of plain pip (2 GB; minutes)'
+	@$(BIN)/python -m venv $(VENV)-plain
+	@$(VENV)-plain/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt --editable '.[test]'
+	@$(VENV)-plain/bin/python -m pytest $(ARGS)
 
 dist: $(VENV)/run.done
 	$(say) 'The wheel'
@@ -96,5 +104,5 @@ $(VENV)/test.done: requirements/test.txt $(VENV)/run.done $(VENV)/torch.done
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(VENV)-plain build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
 	find understudy tests requirements -name __pycache__ -type d -prune -exec rm -rf {} +

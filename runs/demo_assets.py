@@ -11,6 +11,7 @@ from pathlib import Path
 
 from understudy import __version__
 from understudy.cast import stage
+from understudy.cast.film import motion
 from understudy.cast.how import neutral
 from understudy.cast.who import sample
 from understudy.clip import write, write_picture
@@ -18,6 +19,7 @@ from understudy.clip import write, write_picture
 ASSETS = Path(__file__).resolve().parent.parent / "understudy" / "assets"
 PORTRAITS = {"painted": (110, "paint"), "realistic": (117, "realistic")}  # who, style
 DRIVER = (115, 24)  # who, how
+CALM = 0.5  # of the usual turns of the head: a bent picture follows about 30 degrees, and this is the first impression
 SECONDS, FPS, SIZE = 6.0, 25.0, 512
 SMILE = {
     "mouthSmileLeft": 0.42, "mouthSmileRight": 0.38, "eyeSquintLeft": 0.1, "eyeSquintRight": 0.1,
@@ -42,9 +44,9 @@ def main() -> None:
         write_picture(path, picture, metadata=words(f"who {who}, style {style}"), overwrite=True, quality=90)
         print(path)
     who, how = DRIVER
-    frames = stage.film(who, how, SECONDS, FPS, "realistic", SIZE)
-    metadata = words(f"who {who}, how {how}, style realistic")
-    print(write(ASSETS / "driver.mp4", frames, fps=FPS, metadata=metadata, quality=23, overwrite=True).path)
+    frames = stage.frames(sample([who], "realistic"), motion(how, 0, round(SECONDS * FPS), FPS, CALM), SIZE)
+    metadata = words(f"who {who}, how {how}, style realistic, calm {CALM:g}")
+    print(write(ASSETS / "driver.mp4", frames, fps=FPS, metadata=metadata, quality=26, overwrite=True).path)
 
 
 if __name__ == "__main__":

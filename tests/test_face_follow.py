@@ -15,7 +15,7 @@ from skimage import data
 from understudy.errors import NoSuchFace
 from understudy.face.cuts import ALIKE, likeness, shots, small
 from understudy.face.find import Face
-from understudy.face.follow import LONGEST_GAP, Seen, follow
+from understudy.face.follow import LONGEST_GAP, SETTLING, Seen, follow
 from understudy.face.mesh_finder import MeshFinder
 from understudy.face.square import Picture, Points
 
@@ -104,7 +104,7 @@ def test_one_answer_for_every_frame_in_order() -> None:
 def test_it_tracks_what_it_found() -> None:
     finder = Marks()
     list(follow(film(walk(6)), finder))
-    assert finder.asked == ["thorough"] + ["track"] * 5
+    assert finder.asked == ["thorough"] + ["track"] * (SETTLING + 5)
 
 
 def test_a_film_without_faces_is_searched_now_and_then_thoroughly() -> None:

@@ -38,7 +38,7 @@ from understudy.clip.sound import (
     resampled,
     sound_stream,
 )
-from understudy.errors import NoSound
+from understudy.errors import NoSound, UnreadableMedia
 
 SoundFrom: TypeAlias = AnyPath | Sound
 TimedPacket: TypeAlias = "tuple[Fraction, Packet[AudioStream]]"
@@ -108,7 +108,13 @@ def soundtrack(source: SoundFrom | None, coding: Coding, warn: Warn) -> Soundtra
         return Soundtrack(found, None, warn)
     if own:
         warn(f"{name} is encoded anew, as {_NAMES[coding.voice]}: this kind of file cannot hold its {own}")
-    return Soundtrack(found, coding.voice, warn)
+    chosen = Soundtrack(found, coding.voice, warn)
+    try:
+        with chosen.opened() as track:
+            next(track.packets(None), None)  # what cannot be encoded fails now, not when the film is drawn
+    except av.error.FFmpegError as error:
+        raise UnreadableMedia(f"{name} cannot be encoded", str(error), "convert it to stereo first") from error
+    return chosen
 
 
 def _codec_in(path: Path, container: str) -> tuple[str, bool]:

@@ -24,6 +24,7 @@ State = Literal["seen", "bridged", "lost"]
 LOOKAHEAD: Final = 3  # frames to come that a frame is steadied with
 LONGEST_GAP: Final = 0.5  # seconds without a face that are bridged
 LOOK_HARD: Final = 15  # frames: how often a film without a face is searched thoroughly
+SETTLING: Final = 3  # looks after which a found face is where following it would have it
 SAME_PLACE: Final = 1.0  # sizes of the face that it may have moved meanwhile
 SAME_SIZE: Final = 1.6  # times that it may have grown or shrunk
 LEAP: Final = 0.25  # eye distances that a face moves between takes, where the picture has changed in part
@@ -95,7 +96,7 @@ def sightings(frames: Iterable[Frame], finder: Finder, which: int | None) -> Ite
 
 def settled(finder: Finder, picture: Picture, found: Face | None) -> Face | None:
     """A face that was found, as it looks to one who follows: the first frame is then no different from the others."""
-    for _ in range(3):
+    for _ in range(SETTLING):
         found = (found and finder.track(picture, found)) or found
     return found
 
