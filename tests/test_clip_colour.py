@@ -72,6 +72,12 @@ def test_a_film_that_does_not_say_is_taken_as_players_take_it(size: tuple[int, i
     assert np.abs(seen.astype(int) - [26, 204, 51]).max() <= 1
 
 
+def test_a_matrix_that_nobody_knows_is_guessed_too() -> None:
+    """SMPTE 2085 and its like cannot be converted; a damaged header names them."""
+    frame = frame_of(coded(patches() / 255, BT601, LIMITED, 8), "yuv420p", 11, LIMITED)
+    assert np.abs(ToPicture((0, 0, 0))(frame)[8::16, 8::16].astype(int) - patches()).max() <= 2
+
+
 @pytest.mark.parametrize(("matrix", "span"), [(BT709, LIMITED), (BT601, FULL)])
 def test_what_is_encoded_is_what_the_definition_says(matrix: int, span: int) -> None:
     given = patches().repeat(16, 0).repeat(16, 1)

@@ -22,11 +22,22 @@ from clip_made import RATE, click_times, clicks, film, made, numbered, numbers, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from understudy.clip import Clip, Film, Picture, Sound, read, read_metadata, read_sound, write, write_sound
+from understudy.clip import (
+    Clip,
+    Film,
+    Picture,
+    Sound,
+    read,
+    read_metadata,
+    read_sound,
+    write,
+    write_picture,
+    write_sound,
+)
 from understudy.clip.film import Fit
 from understudy.clip.partial import Clock
 from understudy.clip.soundtrack import cut
-from understudy.errors import BadOption, Exists, MissingFile, NoPicture, Unwritable
+from understudy.errors import BadOption, Exists, MissingFile, NoPicture, NoSound, Unwritable
 
 NTSC = Fraction(24000, 1001)
 ENDINGS = [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"]
@@ -282,6 +293,29 @@ def test_a_silent_source_gives_a_silent_film(tmp_path: Path, said: list[str]) ->
     silent = film(tmp_path / "silent.mp4")
     write(tmp_path / "out.mp4", made(5), fps=25, sound=silent, warn=said.append)
     assert not read(tmp_path / "out.mp4").has_sound and said == []
+
+
+def test_a_picture_as_source_is_silent(tmp_path: Path, said: list[str]) -> None:
+    picture = write_picture(tmp_path / "still.png", numbered(1))
+    write(tmp_path / "out.mp4", made(5), fps=25, sound=picture, warn=said.append)
+    assert not read(tmp_path / "out.mp4").has_sound and said == []
+    with pytest.raises(NoSound, match="a picture"):
+        read_sound(picture)
+
+
+def test_writing_is_quiet(tmp_path: Path) -> None:
+    """FFmpeg and PyAV have much to say; a person at a terminal sees none of it."""
+    script = """
+        import sys
+        sys.path[:0] = {path!r}
+        from clip_made import made, tone
+        from understudy.clip import write
+        for ending in {endings!r}:
+            write({folder!r} + "/q" + ending, made(5), fps=25, sound=None if ending == ".gif" else tone(1))
+    """
+    code = textwrap.dedent(script).format(path=sys.path, endings=ENDINGS, folder=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == done.stderr == ""
 
 
 def test_a_gif_says_that_it_has_no_sound(tmp_path: Path, said: list[str], voices: dict[str, Path]) -> None:

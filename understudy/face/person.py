@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("GLOG_minloglevel", "3")
-
 import cv2
-import mediapipe as mp
 import numpy as np
 import numpy.typing as npt
+
+from understudy.face.networks import hushed
 
 Picture = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.float32]
@@ -17,8 +14,11 @@ Mask = npt.NDArray[np.float32]
 
 def person(picture: Picture) -> Mask:
     """(h, w, 3) RGB -> (h, w) from 0, behind, to 1, the person. About 10 ms at 512 x 512."""
-    with mp.solutions.selfie_segmentation.SelfieSegmentation(model_selection=0) as segmentation:
-        rough = segmentation.process(np.ascontiguousarray(picture)).segmentation_mask
+    with hushed():
+        from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
+
+        with SelfieSegmentation(model_selection=0) as segmentation:
+            rough = segmentation.process(np.ascontiguousarray(picture)).segmentation_mask
     grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) / 255, np.float32)
     fine = guided(grey, np.asarray(rough, np.float32), max(len(picture) // 64, 2), 1e-4)
     return np.asarray(np.clip((fine - 0.1) / 0.8, 0, 1), np.float32)
