@@ -37,8 +37,8 @@ from understudy.errors import (
     WrongMotion,
 )
 
-# Faces are small matrices: a second OpenBLAS thread spends its time waiting for the first, on the core that another stage
-# of the pipeline needs (measured: 2.5 times slower). It is read when numpy is loaded; whoever sets it is not overruled.
+# Faces are small matrices: a second OpenBLAS thread spends its time waiting for the first, on the core that another
+# stage of the pipeline needs (measured: 2.5 times slower). Read when numpy is loaded; whoever sets it is not overruled.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
