@@ -16,7 +16,7 @@ from understudy.errors import NoSuchFace
 from understudy.face.cuts import FLASH, Frame, Timed, shots
 from understudy.face.find import Face, Finder
 from understudy.face.mesh_finder import MeshFinder
-from understudy.face.square import Points
+from understudy.face.square import Picture, Points
 from understudy.face.steady import steadied
 
 State = Literal["seen", "bridged", "lost"]
