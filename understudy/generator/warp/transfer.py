@@ -33,8 +33,8 @@ SHUT = 0.09  # lid gap over eye width at which MediaPipe's lids of a shut eye re
 YAW, PITCH, ROLL = 32.0, 24.0, 32.0  # degrees away from the portrait's own pose that a bent picture can show
 # MediaPipe reads less of a movement than there is: a mesh that has seen many faces prefers the usual one. Measured by
 # moving the features of 15 pictures by known amounts and reading them again (docs/log.md); what was read is divided by:
-READS_BROW_UP, READS_LIPS_ACROSS, READS_LIPS_DOWN, READS_PITCH = 0.6, 0.68, 0.9, 0.85
-READS_GAZE = np.array([0.7, 0.4, 1.0], np.float32)
+READS_BROW, READS_LIPS_ACROSS, READS_LIPS_DOWN, READS_PITCH = 0.8, 0.68, 0.9, 0.85
+READS_GAZE = np.array([0.7, 0.5, 1.0], np.float32)
 READS_LIDS = 0.75  # of the way from open to shut
 PROFILE = 46.0  # degrees of yaw, the portrait's own included, at which the far cheek is gone; nor can a portrait that
 # was turned away show much of that cheek when it turns back
@@ -235,16 +235,11 @@ def _change(own: Floats, reference: Floats, driven: Floats, amounts: Amounts) ->
     wide = ratio(61, 291, 0.8, 1.2)  # corners of the mouth
     tall = ratio(2, 152, 0.85, 1.15)  # under the nose to the chin
     lift = (ratio(105, 159, 0.85, 1.15) + ratio(334, 386, 0.85, 1.15)) / 2  # brow to lid
-    change = driven - reference
     size = np.ones((478, 3), np.float32)
     size[:, 0] += part.mouth * (wide / READS_LIPS_ACROSS - 1)
-    size[:, 1] += part.mouth * (tall / READS_LIPS_DOWN - 1)
+    size[:, 1] += part.mouth * (tall / READS_LIPS_DOWN - 1) + part.brows * (lift / READS_BROW - 1)
     size[:, 2] = 0.6  # MediaPipe's depth is its least certain coordinate
-    change = change * size
-    # A brow that rises has the whole forehead; one that frowns has only the room above its own eye.
-    brow = np.where(change[..., 1] < 0, lift / READS_BROW_UP, min(lift * lift, 1.0))
-    change[..., 1] *= 1 + part.brows * (brow - 1)
-    return floats(change * amounts.per_point()[:, None])
+    return floats((driven - reference) * size * amounts.per_point()[:, None])
 
 
 @lru_cache(maxsize=1)
