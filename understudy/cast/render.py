@@ -282,5 +282,5 @@ PLAIN = Stages(
 
 
 def compiled() -> Stages:
-    """The same, compiled by torch at first use for each size of picture: minutes once, then about twice as fast."""
+    """The same, compiled by torch at first use for each size of picture: minutes once, then faster."""
     return Stages(*(torch.compile(getattr(PLAIN, f.name), dynamic=False) for f in fields(Stages)))
