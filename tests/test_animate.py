@@ -165,7 +165,8 @@ def test_a_mirrored_driver_gives_mirrored_motion() -> None:
             next(warp.draw([motion[k : k + 1]], warp.reference_at(motion, 0, 0))).astype(int) for k in (0, shut)
         )
         changed = {name: _around(np.abs(drawn - rest), who, name) for name in EYES}
-        assert changed[side] > 1.5 * changed[{"Left": "Right", "Right": "Left"}[side]]
+        # The tracker takes a wink for something that the other lid does a little too.
+        assert changed[side] > 1.2 * changed[{"Left": "Right", "Right": "Left"}[side]]
 
 
 def _read(frames: list[Picture]) -> MotionMesh:
