@@ -121,8 +121,11 @@ def of_driver(opening: Opening, patch: Bytes, tones: Tones) -> Floats:
     grey = (ratio @ LUMA)[..., None]
     ratio = grey + tones.colourful * (ratio - grey)
     found = ratio * np.maximum(tones.skin, 30)
-    # Teeth are not brighter than the picture's light.
     bright = (found @ LUMA)[..., None]
+    # What is brighter than skin is teeth, and has their tone: over a warm, dark skin white counts as blue.
+    white = smoothstep(grey, 0.9, 1.4)
+    found = found + white * (bright * (tones.teeth / max(float(tones.teeth @ LUMA), 1.0)) - found)
+    # Teeth are not brighter than the picture's light.
     most = min(1.08 * max(float(tones.skin @ LUMA), 40.0) + 12, 228.0)
     knee = 0.75 * most
     bent = np.where(bright > knee, knee + (most - knee) * np.tanh((bright - knee) / (most - knee)), bright)
