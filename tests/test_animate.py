@@ -362,3 +362,15 @@ def test_memory_does_not_grow_with_length(place: Path, portrait: Path) -> None:
         run = subprocess.run([*command, "-o", str(place / "long-out.mp4")], capture_output=True, text=True, check=True)
         peaks.append(json.loads(run.stdout)["peak_memory_mb"])
     assert peaks[1] < 1.03 * peaks[0] and peaks[1] < 1200
+
+
+def test_absolute_takes_the_drivers_face_outright() -> None:
+    """The head then faces where the driver's does, and not as far from the portrait's own as the driver moved."""
+    who = Portrait.of(made.shipped("portrait-realistic.jpg", 256))
+    motion = _read(made.astronaut_acting(12))
+    warp = Warp(who, Choices(relative=False).options(still=False))
+    reference = warp.reference([motion[:6], motion[6:]])
+    assert reference is not None and reference.frame < 0
+    drawn = list(warp.draw([motion[:6], motion[6:]], reference))
+    assert len(drawn) == len(motion) and drawn[0].shape == who.picture.shape
+    assert made.decibels(drawn[0], drawn[-1]) < 40

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from understudy.errors import WrongMotion
+from understudy.face.mesh import Floats
 from understudy.face.neutral import neutral_shape
 from understudy.face.person import person
 from understudy.face.portrait import Portrait
@@ -62,19 +63,17 @@ class Warp:
 
     def _absolute(self, motion: Iterable[MotionMesh]) -> Reference | None:
         """The driver at rest: what it does more than that, and which way it faces, is done outright."""
-        kept: list[MotionMesh] = []
+        kept: list[Floats] = []
+        first: Reference | None = None
         for chunk in motion:
-            some = chunk[:: max(len(chunk) // 8, 1)]
-            kept.append(some)
-        seen = [(c.points[c.seen], c.pose) for c in kept if c.seen.any()]
-        if not seen:
+            seen = np.flatnonzero(chunk.seen)
+            if len(seen):
+                first = first or reference_at(chunk, int(seen[0]), -1)
+                kept.append(chunk.points[seen[:: max(len(seen) // 8, 1)]])
+        if first is None:
             return None
-        shape = neutral_shape(np.concatenate([points for points, _ in seen])[:400])
-        first = next(c for c in kept if c.seen.any())
-        k = int(np.argmax(first.seen))
-        return Reference(
-            shape, self.figure.shape.pose.angles[0], first.pose.pivot[k], float(first.pose.scale[k]), frame=-1
-        )
+        shape = neutral_shape(np.concatenate(kept)[:400])
+        return replace(first, shape=shape, angles=self.figure.shape.pose.angles[0])
 
     def draw_crops(self, motion: Iterable[MotionMesh], reference: Reference) -> Iterator[Bytes]:
         """The performing crop, (n, n, 3), for every frame of the motion."""
