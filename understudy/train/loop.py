@@ -24,6 +24,7 @@ from understudy.train import checkpoint
 from understudy.train.checkpoint import State
 from understudy.train.ema import Average
 from understudy.train.journal import Journal
+from understudy.train.muon import Muon
 from understudy.train.spread import Spread, moved, norm, share, spread
 from understudy.train.task import Batch, Chance, Moment, Plan, Task, Turn
 
@@ -81,9 +82,7 @@ class Run:
         for turn in task.turns:
             learners = self.learners[turn.name]
             _only(task.model, learners)
-            optimiser = torch.optim.AdamW(
-                learners.values(), lr=turn.rate, betas=turn.betas, weight_decay=turn.decay, fused=_fused(where.device)
-            )
+            optimiser = _optimiser(turn, learners, where.device)
             self.optimisers[turn.name] = optimiser
             self.lessons[turn.name], self.steppers[turn.name] = where.ready(
                 Lesson(turn, task.model, task.plan.bf16), optimiser
@@ -264,5 +263,8 @@ def _finite(values: Mapping[str, float], step: int) -> None:
         )
 
 
-def _fused(device: torch.device) -> bool:
-    return device.type in ("cpu", "cuda")
+def _optimiser(turn: Turn, learners: Mapping[str, nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
+    if turn.optimiser == "muon":
+        return Muon(learners, turn.rate, turn.betas, turn.decay)
+    fused = device.type in ("cpu", "cuda")
+    return torch.optim.AdamW(learners.values(), lr=turn.rate, betas=turn.betas, weight_decay=turn.decay, fused=fused)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -111,6 +111,7 @@ class Turn:
     """The progress at which this turn is first taken."""
     averaged: bool = True
     """Whether what it learns is part of the averaged weights."""
+    optimiser: Literal["adamw", "muon"] = "adamw"
 
 
 class Data(Protocol):
