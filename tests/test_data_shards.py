@@ -9,7 +9,7 @@ import torch
 
 from understudy.cast import who
 from understudy.data.drawn import HELD_OUT, Drawing, looks
-from understudy.data.shards import Samples, Shards, complete, fill
+from understudy.data.shards import Samples, Shards, Shuffled, complete, fill
 from understudy.errors import BadOption, MediaError, MissingFile
 
 ABOUT = {"size": 4}
@@ -22,14 +22,14 @@ def made(numbers: range) -> Samples:
 
 def test_every_sample_comes_once_in_every_pass_and_passes_differ(tmp_path: Path) -> None:
     assert list(fill(tmp_path, 10, 4, ABOUT, made)) == [4, 8, 10]
-    source = Shards(tmp_path, seed=1)
+    source = Shuffled(Shards(tmp_path), seed=1)
     passes = [source.batch(range(10 * turn, 10 * turn + 10))["number"].tolist() for turn in range(3)]
     assert [sorted(one) for one in passes] == [list(range(10))] * 3
     assert len({tuple(one) for one in passes}) == 3
     whole = source.batch([7, 23])
     assert whole["picture"].shape == (2, 4, 4) and whole["picture"][:, 0, 0].tolist() == whole["number"].tolist()
-    assert Shards(tmp_path, seed=1).batch([23])["number"].tolist() == whole["number"][1:].tolist()
-    assert Shards(tmp_path, seed=2).batch(range(10))["number"].tolist() != passes[0]
+    assert Shuffled(Shards(tmp_path), seed=1).batch([23])["number"].tolist() == whole["number"][1:].tolist()
+    assert Shuffled(Shards(tmp_path), seed=2).batch(range(10))["number"].tolist() != passes[0]
 
 
 def test_what_is_there_is_not_made_again_and_work_can_be_shared(tmp_path: Path) -> None:
@@ -50,10 +50,10 @@ def test_other_samples_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadOption, match="other samples"):
         list(fill(tmp_path, 8, 4, {"size": 5}, made))
     with pytest.raises(MissingFile):
-        Shards(tmp_path / "none", 0)
+        Shards(tmp_path / "none")
     (tmp_path / "00001.safetensors").write_bytes(b"nothing")
     with pytest.raises(MediaError, match="damaged"):
-        Shards(tmp_path, 0)
+        Shards(tmp_path)
 
 
 def test_a_drawing_depends_on_its_number_only() -> None:

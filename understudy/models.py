@@ -176,10 +176,14 @@ def x_portrait_2_small() -> GeneratorConfig:
 
 @cache
 def small_autoencoder() -> AutoencoderConfig:
-    """8x downscale with 8 channels, convolutions from half the resolution, latents folded 2x2 into 32 channels."""
+    """8x downscale with 8 channels, convolutions from a quarter of the resolution, latents folded 2x2 into 32 channels.
+
+    Nothing looks at all places at once: that cost an 8th of a step. docs/training.md has what else was tried."""
     from understudy.generator.autoencoder import AutoencoderConfig
 
-    return AutoencoderConfig(fold=2, widths=(32, 64, 128), layers=1, groups=16, latents=8, patch=2, scale=1.0)
+    return AutoencoderConfig(
+        fold=4, widths=(96, 128), layers=1, groups=16, latents=8, patch=2, scale=1.0, attended=False
+    )
 
 
 def _stable_diffusion() -> UNetConfig:

@@ -39,7 +39,7 @@ class Drawing:
         drawn = draw.draw(who.sample(seeds, self.style), how.sample(seeds), self.size)
         fine = torch.maximum(drawn.masks.eyes, drawn.masks.mouth)
         fine = F.max_pool2d(fine[:, None], FINE)[:, 0]
-        return {"picture": _bytes(drawn.image), "fine": _bytes(fine)}
+        return {"picture": to_bytes(drawn.image), "fine": to_bytes(fine)}
 
 
 @cache
@@ -51,5 +51,6 @@ def looks() -> str:
     return found.hexdigest()[:16]
 
 
-def _bytes(values: Tensor) -> Tensor:
+def to_bytes(values: Tensor) -> Tensor:
+    """[0, 1] to bytes."""
     return (values.clamp(0, 1) * 255).round().to(torch.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -47,40 +48,51 @@ def fill(
 
 def complete(folder: Path, count: int, each: int) -> bool:
     """Whether `count` samples are there, whatever they say they are: what a run was begun with may be gone on with."""
-    wanted = {f"{shard:05d}.safetensors" for shard in range(-(-count // each))}
-    return {path.name for path in folder.glob("[0-9]*.safetensors")} == wanted
+    return all((folder / f"{shard:05d}.safetensors").exists() for shard in range(-(-count // each)))
 
 
 class Shards:
-    """Samples that were made ahead, shuffled anew in every pass, without end.
+    """Samples that were made ahead: the first `count` of them, or all."""
 
-    Number n is sample n % count of pass n // count, in that pass's own order."""
-
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, count: int | None = None) -> None:
         self.paths = sorted(folder.glob("[0-9]*.safetensors"))
         if not self.paths:
             raise MissingFile(f"There are no shards in {folder}", remedy="the command that makes them")
-        self.seed = seed
-        self.counts = [len(_numbers(path)) for path in self.paths]
-        self.starts = [sum(self.counts[:number]) for number in range(len(self.counts))]
-        self.count = sum(self.counts)
-        self.order = lru_cache(maxsize=2)(self._order)
+        counts = [len(_numbers(path)) for path in self.paths]
+        self.starts = [sum(counts[:number]) for number in range(len(counts))]
+        self.count = min(sum(counts), count or sum(counts))
 
     def __len__(self) -> int:
         return self.count
 
-    def batch(self, numbers: Sequence[int]) -> Samples:
-        """Samples (n, ...) by number."""
-        found = [self._one(int(self.order(number // self.count)[number % self.count])) for number in numbers]
+    def at(self, indices: Sequence[int], names: Sequence[str] | None = None) -> Samples:
+        """Samples (n, ...) by their place; `names`: the tensors wanted, if not all."""
+        found = [self._one(index, names) for index in indices]
         return {name: torch.stack([sample[name] for sample in found]) for name in found[0]}
 
-    def _one(self, index: int) -> Samples:
-        shard = max(number for number, start in enumerate(self.starts) if start <= index)
+    def _one(self, index: int, names: Sequence[str] | None) -> Samples:
+        shard = bisect_right(self.starts, index) - 1
         with safe_open(self.paths[shard], "pt") as file:
-            return {name: file.get_slice(name)[index - self.starts[shard]] for name in file.keys()}  # noqa: SIM118
+            wanted = file.keys() if names is None else names
+            return {name: file.get_slice(name)[index - self.starts[shard]] for name in wanted}
+
+
+class Shuffled:
+    """Shards, shuffled anew in every pass, without end.
+
+    Number n is sample n % count of pass n // count, in that pass's own order."""
+
+    def __init__(self, shards: Shards, seed: int, names: Sequence[str] | None = None) -> None:
+        self.shards, self.seed, self.names = shards, seed, names
+        self.order = lru_cache(maxsize=2)(self._order)
+
+    def batch(self, numbers: Sequence[int]) -> Samples:
+        """Samples (n, ...) by number."""
+        count = len(self.shards)
+        return self.shards.at([int(self.order(number // count)[number % count]) for number in numbers], self.names)
 
     def _order(self, turn: int) -> Tensor:
-        return torch.randperm(self.count, generator=chance(self.seed, turn, purpose=0x73686172))
+        return torch.randperm(len(self.shards), generator=chance(self.seed, turn, purpose=0x73686172))
 
 
 def _write(path: Path, samples: Samples, about: Mapping[str, Any], numbers: range) -> None:

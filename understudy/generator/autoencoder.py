@@ -31,7 +31,8 @@ from understudy.generator.layers import (
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderConfig:
     """Every number that shapes an autoencoder's weights, and `scale`, which they were trained to need: latents are
-    multiplied by it. `fold`: pixels, and `patch`: latents, to a side of what is folded into channels; 1 is none."""
+    multiplied by it. `fold`: pixels, and `patch`: latents, to a side of what is folded into channels; 1 is none.
+    `attended`: whether all places of a picture look at each other in the middle, as in the published one."""
 
     fold: int
     widths: tuple[int, ...]
@@ -40,6 +41,7 @@ class AutoencoderConfig:
     latents: int
     patch: int
     scale: float
+    attended: bool = True
 
     @property
     def channels(self) -> int:
@@ -124,16 +126,18 @@ class PictureAttention(Attention):
 
 
 class Middle(nn.Module):
-    """A resnet, a look, a resnet."""
+    """A resnet, a look (or none), a resnet."""
 
-    def __init__(self, width: int, groups: int) -> None:
+    def __init__(self, width: int, config: AutoencoderConfig) -> None:
         super().__init__()
-        self.resnets = nn.ModuleList(_resnet(width, width, groups) for _ in range(2))
-        self.attentions = nn.ModuleList([PictureAttention(width, groups)])
+        self.resnets = nn.ModuleList(_resnet(width, width, config.groups) for _ in range(2))
+        self.attentions = nn.ModuleList([PictureAttention(width, config.groups)] if config.attended else [])
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> the same."""
-        x = cast(PictureAttention, self.attentions[0]).over(self.resnets[0](x))
+        x = self.resnets[0](x)
+        for attention in self.attentions:
+            x = cast(PictureAttention, attention).over(x)
         seen: Tensor = self.resnets[1](x)
         return seen
 
@@ -181,7 +185,7 @@ class PictureEncoder(nn.Module):
             Halving(before, width, config, last=level == len(widths) - 1)
             for level, (before, width) in enumerate(pairwise((widths[0], *widths)))
         )
-        self.mid_block = Middle(widths[-1], config.groups)
+        self.mid_block = Middle(widths[-1], config)
         self.conv_norm_out = PictureNorm(config.groups, widths[-1], eps=1e-6)
         self.conv_out = nn.Conv2d(widths[-1], 2 * config.latents, 3, padding=1)
 
@@ -201,7 +205,7 @@ class PictureDecoder(nn.Module):
         super().__init__()
         widths = config.widths[::-1]
         self.conv_in = nn.Conv2d(config.latents, widths[0], 3, padding=1)
-        self.mid_block = Middle(widths[0], config.groups)
+        self.mid_block = Middle(widths[0], config)
         self.up_blocks = nn.ModuleList(
             Doubling(before, width, config, last=level == len(widths) - 1)
             for level, (before, width) in enumerate(pairwise((widths[0], *widths)))

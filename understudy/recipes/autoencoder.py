@@ -7,13 +7,12 @@ and by its features, in which result and truth shall be alike. No net that measu
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +22,7 @@ from understudy import weights
 from understudy.cast.who import STYLES, TRAINING_STYLES
 from understudy.data import shards
 from understudy.data.drawn import HELD_OUT, Drawing, looks
+from understudy.data.ensemble import Ensembles, drawn_ahead
 from understudy.diffusion.noise import chance
 from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig
 from understudy.generator.layers import PictureNorm
@@ -34,7 +34,10 @@ from understudy.train.task import Batch, Judgement, Loss, Moment, Plan, Task, Tu
 
 UNSEEN: Final = next(style for style in STYLES if style not in TRAINING_STYLES)
 _FLIPS: Final = 0x666C6970
-_EACH: Final = 250  # pictures in a shard: about 50 MB at 256x256
+_LEARNERS: Final = {
+    "all": ("autoencoder",),
+    "decoder": ("autoencoder.post_quant_conv", "autoencoder.decoder"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,13 +72,15 @@ class AutoencoderRecipe(Recipe):
     opinion: float
     likeness: float
     """Weights of gradients, divergence, the critic's opinion and its features, beside L1, whose weight is 1."""
+    learns: Literal["all", "decoder"]
+    """The decoder alone may go on learning when other nets have learnt to speak in these latents."""
     judged: int
     """Held-out pictures that are judged."""
     storage: weights.Storage
 
 
 def autoencoder_small() -> AutoencoderRecipe:
-    """2.7 M parameters, 256x256 to 8 x 32x32 (folded: 32 x 16x16). What to expect is in docs/training.md."""
+    """2.9 M parameters, 256x256 to 8 x 32x32 (folded: 32 x 16x16). What to expect is in docs/training.md."""
     return AutoencoderRecipe(
         name="autoencoder-small",
         plan=Plan(
@@ -84,10 +89,10 @@ def autoencoder_small() -> AutoencoderRecipe:
         ),
         start="",
         size=256,
-        pictures=6000,
+        pictures=6144,
         config=small_autoencoder(),
         critic=CriticConfig(fold=2, widths=(32, 64, 128), groups=16),
-        rate=6e-4,
+        rate=2.5e-3,
         critic_rate=3e-4,
         critic_from=0.5,
         fine=4.0,
@@ -96,6 +101,7 @@ def autoencoder_small() -> AutoencoderRecipe:
         log_variance=-6.0,
         opinion=0.01,
         likeness=0.05,
+        learns="all",
         judged=24,
         storage="bf16",
     )  # fmt: skip
@@ -135,7 +141,7 @@ class Pair(nn.Module):
 class Pictures:
     """Pictures by number, half of them mirrored, each pass other ones."""
 
-    source: shards.Shards | Drawing
+    source: shards.Shuffled | Drawing
     seed: int
 
     def batch(self, numbers: Sequence[int]) -> Batch:
@@ -254,16 +260,8 @@ class Exam:
 
 def prepare(recipe: AutoencoderRecipe, folder: Path, rank: int = 0, world: int = 1) -> Iterator[tuple[int, int]]:
     """Draw ahead what is not there yet, one process of several its share; yields (drawn, wanted)."""
-    wanted = recipe.pictures
-    if not wanted or shards.complete(folder, wanted, _EACH):
-        return
-    about = {"size": recipe.size, "looks": looks(), "what": "cast"}
-    draw = Drawing(recipe.size).batch
-    for there in shards.fill(folder, wanted, _EACH, about, draw, mine=lambda shard: shard % world == rank):
-        yield there, wanted
-    while not shards.complete(folder, wanted, _EACH):  # others are still drawing
-        time.sleep(1)
-        yield wanted, wanted
+    if recipe.pictures:
+        yield from drawn_ahead(Ensembles(size=recipe.size), folder, recipe.pictures, rank, world)
 
 
 def task(recipe: AutoencoderRecipe, folder: Path) -> Task:
@@ -274,7 +272,9 @@ def task(recipe: AutoencoderRecipe, folder: Path) -> Task:
         model.autoencoder.quant_conv.get_parameter("bias")[recipe.config.latents :] = recipe.log_variance
     if recipe.start:
         weights.fill(model.autoencoder, weights.load(Path(recipe.start)))
-    source = shards.Shards(folder, recipe.plan.seed) if recipe.pictures else Drawing(recipe.size)
+    source: shards.Shuffled | Drawing = Drawing(recipe.size)
+    if recipe.pictures:
+        source = shards.Shuffled(shards.Shards(folder, recipe.pictures), recipe.plan.seed, ("picture", "fine"))
     exam = Exam(recipe)
     return Task(
         identity=weights.as_json(recipe) | ({} if recipe.pictures else {"looks": looks()}),
@@ -282,8 +282,8 @@ def task(recipe: AutoencoderRecipe, folder: Path) -> Task:
         model=model,
         turns=(
             Turn(
-                name="draw", learns=("autoencoder",), objective=partial(drawing, recipe=recipe), rate=recipe.rate,
-                betas=(0.9, 0.99),
+                name="draw", learns=_LEARNERS[recipe.learns], objective=partial(drawing, recipe=recipe),
+                rate=recipe.rate, betas=(0.9, 0.99), optimiser="muon",
             ),
             Turn(
                 name="criticise", learns=("critic",), objective=telling_apart, rate=recipe.critic_rate,

@@ -1,0 +1,128 @@
+"""Ensembles: a few people of the cast who all do the same few things, everybody drawn doing everything.
+
+So each picture is the exact answer to many questions: this person, as in that other picture, doing what a third person
+does there. It is what face-vid2vid was to X-Portrait, F(other person, driver), and it is exact.
+
+Pictures are numbered through: picture n is person n // moments % people, in moment n % moments, of ensemble
+n // (people * moments).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from understudy.cast import draw, how, who
+from understudy.cast.film import motion
+from understudy.cast.how import How
+from understudy.cast.landmarks import NAMES, PARTS
+from understudy.cast.render import PLAIN, Stages
+from understudy.data import shards
+from understudy.data.drawn import FINE, looks, to_bytes
+from understudy.diffusion.noise import chance
+
+CALM: Final = 2
+"""The first moments of an ensemble (but of a film), in which people look as they do in portraits."""
+OUTLINE: Final = tuple(index for index, name in enumerate(NAMES) if name.startswith("jaw_") or "_brow_" in name)
+"""The landmarks by whose extent one face is laid over another."""
+CENTRES: Final = tuple(PARTS.index(part) for part in ("eye_left", "eye_right", "mouth"))
+EACH: Final = 256
+"""Pictures in a shard: about 70 MB at 256x256."""
+_SAID: Final = ("size", "people", "moments", "filmed", "first", "style")
+_PLACES: Final = 0x706C6163
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ensembles:
+    """Drawn when asked for. `moments` are anything that faces do, or, where `filmed`, the frames of a film. `first`:
+    the number from which on people and performances are taken (held-out ones)."""
+
+    size: int
+    people: int = 4
+    moments: int = 8
+    filmed: bool = False
+    first: int = 0
+    style: str | None = None
+    stages: Stages = PLAIN
+    at_once: int = 8
+
+    @property
+    def pictures(self) -> int:
+        """In an ensemble."""
+        return self.people * self.moments
+
+    def batch(self, numbers: Sequence[int]) -> dict[str, Tensor]:
+        """Pictures by number: `picture` (n, 3, s, s), `ground` (n, s/2, s/2): where nobody is, `fine` (n, s/4, s/4):
+        where eyes and mouth are, all uint8; `centres` (n, 3, 2) of eyes and mouth and `outline` (n, k, 2), in pixels."""
+        parts = [self._drawn([*numbers[i : i + self.at_once]]) for i in range(0, len(numbers), self.at_once)]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def moment(self, ensemble: int, number: int) -> How:
+        """What all people of an ensemble do at once."""
+        if self.filmed:
+            return motion(self.first + ensemble, number, 1)
+        return _moment(self.first + ensemble * self.moments, number)
+
+    @torch.no_grad()
+    def _drawn(self, numbers: list[int]) -> dict[str, Tensor]:
+        seeds = [self.first + n // self.pictures * self.people + n // self.moments % self.people for n in numbers]
+        hows = how.joined([self.moment(n // self.pictures, n % self.moments) for n in numbers])
+        drawn = draw.draw(who.sample(seeds, self.style), hows, self.size, stages=self.stages)
+        fine = F.max_pool2d(torch.maximum(drawn.masks.eyes, drawn.masks.mouth)[:, None], FINE)[:, 0]
+        return {
+            "picture": to_bytes(drawn.image),
+            "ground": to_bytes(F.avg_pool2d(drawn.masks.background[:, None], 2)[:, 0]),
+            "fine": to_bytes(fine),
+            "centres": drawn.landmarks.middles[:, list(CENTRES)],
+            "outline": drawn.landmarks.pixels[:, list(OUTLINE)],
+        }
+
+
+def _moment(first: int, number: int) -> How:
+    """Any expression and turn; as in a film, the head keeps about the same place and size in all moments."""
+    base, here = how.sample([first]), how.sample([first + number])
+    aside = torch.randn(3, generator=chance(first, number, _PLACES)) * torch.tensor([0.03, 0.03, 0.025])
+    calm = number < CALM
+    looking = torch.tensor([name.startswith("eyeLook") for name in how.ARKIT_NAMES])
+    curves = torch.where(looking, here.curves, here.curves * (0.3 if calm else 1.0))
+    return How(curves, here.turn * (0.6 if calm else 1.0), base.place + aside)
+
+
+def mirrored(samples: dict[str, Tensor], which: Tensor) -> dict[str, Tensor]:
+    """Samples of `Ensembles.batch`, those of `which` (n,) seen in a mirror."""
+    size = samples["picture"].shape[-1]
+
+    def turned(value: Tensor, way: Callable[[Tensor], Tensor]) -> Tensor:
+        return torch.where(which.reshape(-1, *[1] * (value.ndim - 1)), way(value), value)
+
+    def across(points: Tensor) -> Tensor:
+        return points * points.new_tensor([-1, 1]) + points.new_tensor([size, 0])
+
+    ways = {"picture": _flipped, "ground": _flipped, "fine": _flipped, "centres": across, "outline": across}
+    return {name: turned(value, ways[name]) for name, value in samples.items()}
+
+
+def _flipped(value: Tensor) -> Tensor:
+    return value.flip(-1)
+
+
+def drawn_ahead(
+    ensembles: Ensembles, folder: Path, wanted: int, rank: int = 0, world: int = 1
+) -> Iterator[tuple[int, int]]:
+    """Draw into shards what is not there yet of the first `wanted` pictures, one process of several its share; yields
+    (drawn, wanted)."""
+    if shards.complete(folder, wanted, EACH):
+        return
+    about = {"looks": looks()} | {name: getattr(ensembles, name) for name in _SAID}
+    for there in shards.fill(folder, wanted, EACH, about, ensembles.batch, mine=lambda shard: shard % world == rank):
+        yield there, wanted
+    while not shards.complete(folder, wanted, EACH):  # others are still drawing
+        time.sleep(1)
+        yield wanted, wanted
