@@ -9,7 +9,7 @@ from torch import Tensor
 
 from understudy.cast.hair import covers_ears
 from understudy.cast.paint import Paint
-from understudy.cast.soft import CLOUDS, GRAIN, cover, hill, mix, noise, step
+from understudy.cast.soft import CLOUDS, GRAIN, cover, hill, mix, noise, resolved, step
 from understudy.cast.view import Rays
 from understudy.cast.who import Who
 
@@ -131,16 +131,16 @@ def _dressed(who: Who, paint: Paint, x: Tensor, y: Tensor, pixel: Tensor, neck: 
     below = line - y
     over = step(-0.0, 0.0 + 1.2 * pixel, below)
     folds = noise(CLOUDS, x * 0.16 + who.shift[:, 1] + 0.12 * y, y * 0.09)
-    weave = noise(GRAIN, x * 1.5, y * 1.5) / (1 + (pixel * 40) ** 2)
+    weave = noise(GRAIN, x * 0.8, y * 0.8) * resolved(0.03, pixel)
     hem = step(0.075, 0.06, below)
     rib = torch.where(
         kind == 3,
         0.5 + 0.5 * torch.cos(x * 62 / (0.7 + 0.3 * neck)),
-        0.5 + 0.5 * torch.cos(torch.atan2(x, y + 1.1) * 95),
+        0.5 + 0.5 * torch.cos(torch.atan2(x, y + 1.1) * 54),
     )
     rib = rib / (1 + (pixel * 30) ** 2)
     cloth = who.cloth.expand(-1, -1, *x.shape[1:])
-    tone = 1 + 0.14 * folds + 0.06 * weave
+    tone = 1 + 0.14 * folds + 0.04 * weave
     knit = torch.where(kind == 3, step(-1.62, -1.58, y), hem * (kind <= 1))
     tone = tone * (1 - 0.16 * knit * rib)
     edge = hill(below - 0.066, 0.007 + pixel * 0.5) * (kind <= 1) + hill(y + 1.60, 0.02) * (kind == 3)

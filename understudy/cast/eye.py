@@ -10,7 +10,7 @@ from torch import Tensor
 from understudy.cast.paint import Paint, Spot, colour3
 from understudy.cast.rig import Brow, Eye, Face
 from understudy.cast.shape import EYE_RADIUS, eyeball
-from understudy.cast.soft import CLOUDS, STRANDS, bump, cover, hill, mix, noise, step
+from understudy.cast.soft import CLOUDS, STRANDS, bump, cover, hill, mix, noise, resolved, step
 from understudy.cast.who import Who
 
 
@@ -20,11 +20,8 @@ def brow(who: Who, b: Brow, spot: Spot, paint: Paint) -> Paint:
     off = spot.y - b.height(a)
     half = b.half(a)
     lean = spot.x * b.side - off * (1.6 - 1.1 * a)
-    comb = 0.6 * noise(STRANDS, lean * 1.3 + 0.11 * b.side, off * 1.6) + 0.6 * noise(
-        STRANDS, lean * 2.6 + 0.3, off * 1.6
-    )
-    seen = 1 / (1 + (spot.pixel * 22) ** 2)
-    rough = comb * seen
+    rough = 0.6 * noise(STRANDS, lean * 0.7 + 0.11 * b.side, off * 0.8)
+    rough = rough + 0.5 * noise(STRANDS, lean * 2.2 + 0.3, off * 1.4) * resolved(0.016, spot.pixel)
     edge = half * (1 + 0.22 * rough) - off.abs()
     ends = torch.minimum(a + 0.03 + 0.05 * rough, 1.06 - a + 0.03 * rough) * 0.25
     soft = 0.008 + spot.pixel * 0.7

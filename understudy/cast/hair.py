@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from understudy.cast.shape import CENTRE, FRAME, ellipsoid
-from understudy.cast.soft import CLOUDS, GRAIN, STRANDS, bump, hill, mix, noise, smax, smin, step
+from understudy.cast.soft import CLOUDS, GRAIN, STRANDS, bump, hill, mix, noise, resolved, smax, smin, step
 from understudy.cast.who import AFRO, BALD, BOB, BUN, BUZZ, CURLY, LONG, QUIFF, SHORT, SIDE, WAVY, Who
 
 Directions = tuple[Tensor, Tensor, Tensor]
@@ -25,8 +25,9 @@ def _frame_point(d: Directions) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return x * r + CENTRE[0], y * r + CENTRE[1], z * r + CENTRE[2], z * torch.rsqrt(x * x + z * z + 1e-6)
 
 
-def strands(who: Who, d: Directions) -> tuple[Tensor, Tensor]:
-    """(across, along) the strands: they leave a parting that runs from the crown forward."""
+def strands(who: Who, d: Directions) -> tuple[Tensor, Tensor, Tensor]:
+    """(across, along) the strands, which leave a parting that runs from the crown forward; and 0 on that parting to
+    1 away from it, because strands of its two sides have nothing in common."""
     x, y, z = d
     hangs = _is(who, BOB, LONG, WAVY)  # from a crown right on top, so that strands end up straight below it
     cy, cz = CROWN[1] + (0.995 - CROWN[1]) * hangs, CROWN[2] + (-0.10 - CROWN[2]) * hangs
@@ -36,13 +37,16 @@ def strands(who: Who, d: Directions) -> tuple[Tensor, Tensor]:
     stretch = reach * torch.rsqrt((1 - up * up).clamp_min(0.02))
     parted = _is(who, SIDE, BOB, LONG, WAVY) * (1 - who.fringe * _is(who, BOB, LONG, WAVY))
     qx, qz = x * stretch - parted * who.hair_part * 0.28, ahead * stretch
+    qx = qx + parted * 0.035 * noise(
+        GRAIN, qz * 0.055 + who.shift[:, 0], 0 * qz + who.shift[:, 1]
+    )  # nobody parts with a ruler
     on_part = torch.minimum(torch.maximum(qz, -0.1 * parted), 0.85 * parted)
     off = qz - on_part
     across = on_part + 0.62 * torch.atan2(off, qx.abs() + 1e-4)
     along = torch.sqrt(qx * qx + off * off + 1e-6)
     wave = (0.25 + who.hair_wave) * (0.4 + 2.2 * _is(who, WAVY))
     across = across + wave * 0.012 * torch.sin(along * 13 + 4 * across) * along
-    return across + torch.where(qx > 0, 0.0, 3.37) + who.shift[:, 0], along
+    return across + torch.where(qx > 0, 0.0, 3.37) + who.shift[:, 0], along, step(0.01, 0.16, qx.abs())
 
 
 def cover(who: Who, d: Directions, skin: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,8 +72,14 @@ def _opening(who: Who, px: Tensor, py: Tensor, around: Tensor) -> Tensor:
     temple = 0.10 * bump(px.abs() - 0.42, py - 0.62, 0.14, 0.2)
     fringe = who.fringe * _is(who, BOB, LONG, WAVY, SHORT)
     line = who.hairline + temple * (1 - fringe) - 0.55 * (px * px).clamp_max(0.36) - fringe * 0.25
+    line = line + _locks(who, px, py) * (0.012 + 0.032 * fringe)
     side = (0.40 - around) * 0.85
     return smax(py - line, side, 0.06)
+
+
+def _locks(who: Who, px: Tensor, py: Tensor) -> Tensor:
+    """How locks of the width of a finger end higher or lower along the forehead, about -1 to 1."""
+    return noise(GRAIN, px * 0.20 + who.shift[:, 0], py * 0.05 + who.shift[:, 1]).clamp(-1.6, 1.6)
 
 
 def _short(who: Who, d: Directions, px: Tensor, py: Tensor, around: Tensor) -> Tensor:
@@ -127,6 +137,7 @@ def _hanging(
     fringe = who.fringe
     temple = 0.05 * bump(px.abs() - 0.42, py - 0.62, 0.14, 0.2)
     line = who.hairline + temple * (1 - fringe) - 0.50 * (px * px).clamp_max(0.36) - fringe * 0.27
+    line = line + _locks(who, px, py) * (0.012 + 0.028 * fringe)
     edge = smax(torch.where(py > -0.1, py - line, torch.full_like(py, -0.6)), (front - around) * 0.85, 0.06)
     grown = 1 - torch.exp(-edge.clamp_min(0) / (0.10 + 0.10 * step(-0.1, -0.6, py)))
     return torch.where(edge > 0, (outer - skin) * grown, edge * 0.4)
@@ -143,11 +154,11 @@ def _afro(who: Who, d: Directions, px: Tensor, py: Tensor, around: Tensor, skin:
 
 def _clumps(who: Who, d: Directions) -> Tensor:
     """Locks: relief as a share of the hair's thickness."""
-    across, along = strands(who, d)
+    across, along, parted = strands(who, d)
     curly = _is(who, CURLY, AFRO)
-    near_part = (d[0] - 0.28 * who.hair_part * covers_ears(who)).abs()
-    lock = noise(STRANDS, across * 0.11, along * 0.11) * 0.10 * step(0.0, 0.15, near_part)
-    curl = noise(GRAIN, d[0] * 0.28 + who.shift[:, 1], d[1] * 0.28 + d[2] * 0.17) * 0.30
+    lock = noise(STRANDS, across * 0.11, along * 0.11) * 0.10 * parted
+    x, y = _rolled_out(d)
+    curl = noise(GRAIN, x * 0.18 + who.shift[:, 1], y * 0.18) * 0.28
     curl = curl * torch.where(who.cut == AFRO, 0.35, 0.8)
     return lock * (1 - curly) + curl * curly
 
@@ -171,46 +182,64 @@ def tangent(who: Who, d: Directions, point: Directions, normal: Tensor) -> Tenso
     """The way strands run over the surface, (b, 3, h, w), unit: away from the crown, or every way in curls."""
     up = d[1] * CROWN[1] + d[2] * CROWN[2]
     away = torch.stack([d[0] * up, d[1] * up - CROWN[1], d[2] * up - CROWN[2]], 1)
-    x, y, z = point
-    curls = [noise(GRAIN, x * 0.5 + k, y * 0.5 + z * 0.3 + 0.37 * k) for k in (0.0, 0.3, 0.6)]
-    away = away * (1 - 0.75 * _is(who, CURLY, AFRO)[:, None]) + 0.7 * _is(who, CURLY, AFRO)[:, None] * torch.stack(
-        curls, 1
-    )
+    x, y = _rolled_out(point)
+    curly = _is(who, CURLY, AFRO)[:, None]
+    curls = torch.stack([noise(GRAIN, x * 0.2 + k, y * 0.2 + 0.37 * k) for k in (0.0, 0.3, 0.6)], 1)
+    away = away * (1 - 0.4 * curly) + 0.3 * curly * curls
     away = away - normal * (away * normal).sum(1, keepdim=True)
     return away * torch.rsqrt((away * away).sum(1, keepdim=True) + 1e-6)
 
 
+def _rolled_out(point: Directions) -> tuple[Tensor, Tensor]:
+    """Places around the head on a plane: as far apart there as on a ball in front of them, and nearly so at its sides,
+    so that curls are as large on top of the head as on its front."""
+    x, y, z = point
+    r = torch.sqrt(x * x + y * y + z * z)
+    k = 2 * torch.rsqrt((2 + 2 * z / r).clamp_min(0.05))
+    return x * k, y * k
+
+
+def sheen(who: Who) -> Tensor:
+    """How much hair shines: curls scatter what straight strands mirror."""
+    return 1 - 0.7 * _is(who, CURLY, AFRO)
+
+
 def texture(who: Who, d: Directions, point: Directions, normal: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor]:
-    """Strand pattern (about -1 to 1) and a slower one, for clumps of colour. Strands finer than pixels fade."""
-    across, along = strands(who, d)
+    """Strand pattern (about -1 to 1) and a slower one, for locks of colour. Strands finer than pixels fade."""
+    across, along, parted = strands(who, d)
     curly = _is(who, CURLY, AFRO)
     # the edge of a curtain of hair is seen end on: there, strands lie one behind the other
     layers = (point[0] ** 2 + point[2] ** 2 + 1e-6).sqrt()
     end_on = ((normal[:, 0] * point[2] - normal[:, 2] * point[0]) / layers) ** 2
     wall = covers_ears(who) * step(0.2, 0.5, end_on)
-    fine = 0.6 * noise(STRANDS, across * 0.85, along * 0.40) + 0.55 * noise(
-        STRANDS, across * 2.3 + 0.4, along * 0.55
-    ) / (1 + (pixel * 50) ** 2)
-    fine = mix(fine, noise(STRANDS, layers * 0.9, point[1] * 0.3), wall)
-    broad = noise(STRANDS, across * 0.24 + 0.3, along * 0.2)
-    x, y, z = point  # curls fill space: they look the same on every side of the hair
-    swirl = 0.05 * noise(CLOUDS, x * 0.9 + who.shift[:, 1], y * 0.9 + z * 0.6)
-    coils = noise(GRAIN, x * 0.62 + swirl, y * 0.62 + z * 0.35 - swirl)
-    curl = 1.5 * coils + 0.6 * noise(GRAIN, x * 1.5 + swirl, y * 1.5 + z * 0.8) / (1 + (pixel * 40) ** 2)
-    seen = 1 / (1 + (pixel * 28) ** 2)
-    buzz = _is(who, BUZZ)
-    fine = mix(fine, noise(GRAIN, x * 2.6, y * 2.6 + z), buzz)
-    return mix(fine * seen, curl, curly), mix(broad, noise(GRAIN, x * 0.3, y * 0.3 + z * 0.2), curly)
+    fine = 0.6 * noise(STRANDS, across * 0.42, along * 0.25)
+    fine = fine + 0.5 * resolved(0.02, pixel) * noise(STRANDS, across * 1.4 + 0.4, along * 0.4)
+    fine = mix(fine * parted, 0.7 * noise(STRANDS, layers * 0.5, point[1] * 0.2), wall)
+    broad = noise(STRANDS, across * 0.16 + 0.3, along * 0.15) * parted
+    x, y = _rolled_out(point)
+    swirl = 0.04 * noise(CLOUDS, x * 0.3 + who.shift[:, 1], y * 0.3)
+    curl = 0.8 * noise(GRAIN, x * 0.22 + swirl, y * 0.22 - swirl)
+    curl = curl + 0.5 * resolved(0.025, pixel) * noise(GRAIN, x * 0.9 + swirl, y * 0.9)
+    fine = mix(fine, 0.25 * noise(GRAIN, x * 0.30, y * 0.30), _is(who, BUZZ))
+    return mix(fine, curl, curly), mix(broad, noise(GRAIN, x * 0.12, y * 0.12 + 0.5), curly)
 
 
 def colour(who: Who, fine: Tensor, broad: Tensor) -> Tensor:
     """Albedo of hair (b, 3, h, w): roots darker, streaks, grey hairs."""
     base = who.hair
-    grey = torch.tensor([0.48, 0.46, 0.45], device=base.device)[None, :, None, None]
-    greyed = who.hair_grey * step(-2.4, 1.8, 0.7 * fine + 2.2 * (who.hair_grey - 0.5))
+    grey = torch.tensor([0.42, 0.41, 0.40], device=base.device)[None, :, None, None]
+    greyed = who.hair_grey * (0.72 + 0.28 * step(-1.6, 1.6, 0.5 * fine + broad))  # streaks, whole locks wide
     base = mix(base, grey, greyed)
-    tone = (1 + 0.20 * fine + 0.13 * broad).clamp(0.5, 1.6)
+    tone = (1 + 0.18 * fine + 0.12 * broad).clamp(0.5, 1.6)
     return base * tone[:, None]
+
+
+def grown(who: Who, d: Directions, over: Tensor, fine: Tensor, pixel: Tensor) -> Tensor:
+    """How much of the skin hair covers where it stands `over` it: all in a few pixels, in locks; slowly where it is
+    cropped so short that skin shows through."""
+    ragged = (0.014 - 0.007 * _is(who, CURLY, AFRO)) * step(-0.3, 0.3, d[1]) + 0.002
+    full = step(-0.008 - 0.4 * pixel, 0.028 + 0.8 * pixel, over + ragged * fine)
+    return torch.where(who.cut == BUZZ, 0.86 * step(-0.006, 0.015, over + 0.002 * fine), full)
 
 
 def beard(who: Who, face_x: Tensor, face_y: Tensor, d: Directions, mouth: object) -> tuple[Tensor, Tensor]:

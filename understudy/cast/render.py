@@ -11,6 +11,7 @@ from torch import Tensor
 
 from understudy.cast import hair, wear
 from understudy.cast.body import Layer, body, ear
+from understudy.cast.edges import settled
 from understudy.cast.eye import brow, eye
 from understudy.cast.how import How
 from understudy.cast.landmarks import Landmarks, landmarks
@@ -147,10 +148,16 @@ def _finish(w: Who, v: View, hit: Hit, more: Tensor, paint: Paint, solid: Solid,
     albedo = hair.colour(w, fine, broad)
     shade = 1 - 3.0 * hollow.clamp(0, 0.2)
     strands = hair_lit(
-        albedo, _seen(v, hair.tangent(w, hit.direction, hit.point, normal)), facing, lamp, shadow, shade, fine
+        albedo,
+        _seen(v, hair.tangent(w, hit.direction, hit.point, normal)),
+        facing,
+        lamp,
+        shadow,
+        shade,
+        fine,
+        hair.sheen(w),
     )
-    ragged = 0.012 * step(-0.3, 0.3, hit.direction[1]) + 0.002
-    grown = step(-0.004, 0.016 + v.pixel * 0.4, over + ragged * fine)
+    grown = hair.grown(w, hit.direction, over, fine, v.pixel)
     knit, stitch = hair.knit(w, hit.direction, v.pixel)
     none = torch.zeros_like(over)
     wool = Paint(knit, normal, none + 0.02, none, none + 0.25, shade * stitch, none, none)
@@ -273,7 +280,7 @@ def _composed(
         face=on - hairy, hair=hairy, body=(person - on).clamp_min(0), background=1 - person,
         eyes=on * head.eyes * (1 - framed), mouth=on * head.mouth,
     )  # fmt: skip
-    return Plate(developed(colour), developed(albedo), person, depth), masks
+    return settled(Plate(developed(colour), developed(albedo), person, depth)), masks
 
 
 PLAIN = Stages(

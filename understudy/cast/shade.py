@@ -87,7 +87,14 @@ def _shine(paint: Paint, normal: Tensor, lamp: Light, facing: Tensor, shadow: Te
 
 
 def hair_lit(
-    colour: Tensor, tangent: Tensor, normal: Tensor, lamp: Light, shadow: Tensor, shade: Tensor, fine: Tensor
+    colour: Tensor,
+    tangent: Tensor,
+    normal: Tensor,
+    lamp: Light,
+    shadow: Tensor,
+    shade: Tensor,
+    fine: Tensor,
+    sheen: Tensor,
 ) -> Tensor:
     """Hair after Kajiya and Kay: strands shine across their run, twice, the second time in their own colour."""
 
@@ -100,7 +107,7 @@ def hair_lit(
         return (1 - along * along).clamp_min(0).sqrt() ** power
 
     facing = (normal * lamp.key).sum(1)
-    front = step(-0.35, 0.45, facing) * (0.25 + 0.75 * shadow)
+    front = step(-0.35, 0.45, facing) * (0.25 + 0.75 * shadow) * sheen
     diffuse = (0.30 + 0.70 * facing.clamp(0, 1)) * (0.35 + 0.65 * shadow) * step(-0.6, 0.4, facing)
     hemisphere = (0.5 + 0.5 * normal[:, 1:2]).clamp(0, 1)
     ambient = lamp.floor + (lamp.sky - lamp.floor) * hemisphere

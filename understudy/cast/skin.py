@@ -11,7 +11,7 @@ from understudy.cast import hair
 from understudy.cast.paint import Paint, Spot, colour3
 from understudy.cast.rig import Face
 from understudy.cast.shape import cheek_fold
-from understudy.cast.soft import CLOUDS, GRAIN, SPOTS, STRANDS, bump, cover, hill, mix, noise, step, turn
+from understudy.cast.soft import CLOUDS, GRAIN, SPOTS, STRANDS, bump, cover, hill, mix, noise, resolved, step, turn
 from understudy.cast.who import Who
 
 
@@ -19,8 +19,8 @@ def plain(who: Who, spot: Spot, normal: Tensor, hollow: Tensor) -> Paint:
     """Skin as it is all over the head: its tone, fine structure, and darker hollows."""
     x, y = spot.direction[0] * 0.95, spot.direction[1] * 1.1
     clouds = noise(CLOUDS, x * 0.22 + who.shift[:, 0], y * 0.22 + who.shift[:, 1])
-    fine = noise(GRAIN, x * 1.7 + who.shift[:, 0], y * 1.7) / (1 + (spot.pixel * 60) ** 2)
-    colour = who.skin * (1 + 0.018 * clouds + 0.022 * fine)[:, None]
+    fine = noise(GRAIN, x * 0.7 + who.shift[:, 0], y * 0.7) * resolved(0.035, spot.pixel)
+    colour = who.skin * (1 + 0.018 * clouds + 0.016 * fine)[:, None]
     shade = (1 - 3.6 * hollow.clamp(0, 0.16)) * (1 + 0.9 * (-hollow).clamp(0, 0.06))
     ones = torch.ones_like(hollow)
     gloss = 0.10 * (1 + 0.3 * fine)
@@ -102,7 +102,7 @@ def _folds(who: Who, face: Face, spot: Spot, paint: Paint) -> Paint:
     nose = hill(((y + 0.02) / 0.045).remainder(1) - 0.5, 0.16) * bump(x, y, 0.05, 0.045)
     dark = dark + nose * 0.35 * 0.5 * (face.sneer[0] + face.sneer[1])
     shrug = bump(x - face.mouth.middle, y - face.mouth.lower + face.mouth.lower_thick + 0.14, 0.09, 0.03)
-    grain = noise(GRAIN, x * 0.8, y * 0.8).clamp(0, 2)
+    grain = noise(GRAIN, x * 0.5, y * 0.5).clamp(0, 2)
     dark = dark + 0.25 * face.shrug * shrug * grain
     return paint.shaded(1 - dark.clamp(0, 0.62))
 
@@ -128,12 +128,10 @@ def beard(who: Who, face: Face, spot: Spot, paint: Paint) -> Paint:
     """Stubble, beard and moustache on the skin."""
     lower, tache = hair.beard(who, spot.x, spot.y, spot.direction, face.mouth)
     x, y = spot.x, spot.y
-    seen = 1 / (1 + (spot.pixel * 26) ** 2)
     fan = torch.atan2(x, -(y + 0.30))  # hairs grow away from the middle of the face
-    comb = (
-        0.6 * noise(STRANDS, fan * 0.8 + who.shift[:, 1], y * 0.5) + 0.6 * noise(STRANDS, fan * 1.9, y * 0.7)
-    ) * seen
-    rough = noise(GRAIN, x * 0.9, y * 0.9) * seen
+    comb = 0.7 * noise(STRANDS, fan * 0.28 + who.shift[:, 1], y * 0.3)
+    comb = comb + 0.5 * noise(STRANDS, fan * 0.9, y * 0.5) * resolved(0.02, spot.pixel)
+    rough = noise(GRAIN, x * 0.33, y * 0.33)
     tex = 0.55 * comb + 0.4 * rough
     full = torch.maximum(
         step(0.22, 0.80, lower + 0.13 * tex) * who.beard, step(0.25, 0.7, tache + 0.14 * tex) * who.moustache
@@ -141,4 +139,9 @@ def beard(who: Who, face: Face, spot: Spot, paint: Paint) -> Paint:
     shadow = torch.maximum(lower, tache) * who.stubble * (0.32 + 0.10 * rough)
     hue = mix(who.hair * 0.75, colour3(0.42, 0.40, 0.39, like=x), (who.hair_grey * 0.8).expand(-1, *x.shape[1:]))
     paint = paint.over(paint.colour * 0.45 + hue * 0.25, shadow * (1 - full))
-    return paint.over(hue * (1 + 0.35 * tex).clamp(0.3, 2)[:, None], (full * 1.15).clamp(0, 0.96), gloss=0.05, glow=0.1)
+    # locks catch the light on their tops; towards its edge a beard is thin, and throws a little shadow beyond it
+    lock = noise(GRAIN, fan * 0.16 + who.shift[:, 0], y * 0.10 + who.shift[:, 1])
+    thin = hill(lower - 0.45, 0.28) * who.beard * step(0.02, 0.2, lower)
+    paint = paint.shaded(1 - 0.30 * thin * (1 - tache * who.moustache) + 0.10 * full * lock)
+    tone = (1 + 0.30 * tex + 0.16 * lock).clamp(0.4, 1.8)
+    return paint.over(hue * tone[:, None], (full * 1.15).clamp(0, 0.96), gloss=0.05, glow=0.1)

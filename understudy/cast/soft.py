@@ -53,6 +53,12 @@ def mix(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
     return a + (b - a) * share
 
 
+def resolved(wave: float, pixel: Tensor) -> Tensor:
+    """How much of a pattern with waves as short as `wave` is left at a size of pixel: half at 3.5 pixels a wave. What
+    is finer than pixels would only glitter."""
+    return 1 / (1 + (3.5 / wave * pixel) ** 4)
+
+
 def turn(x: Tensor, y: Tensor, angle: Tensor | float) -> tuple[Tensor, Tensor]:
     """Coordinates in a frame turned by `angle` radians."""
     a = torch.as_tensor(angle)
@@ -76,8 +82,8 @@ def _noise_tables() -> Tensor:
         return centred / centred.std()
 
     clouds = filtered(torch.where(radius > 0, 1 / radius.clamp_min(1) ** 1.6, 0))
-    grain = filtered(torch.exp(-((radius / 70) ** 2)) * (radius > 8))
-    strands = filtered(torch.exp(-((fy / 2.2) ** 2)) * (fx > 2) / (6 + fx) ** 0.75 * torch.exp(-((fx / 80) ** 2)))
+    grain = filtered(torch.exp(-((radius / 45) ** 2)) * (radius > 8))
+    strands = filtered(torch.exp(-((fy / 2.2) ** 2)) * (fx > 2) / (6 + fx) ** 0.75 * torch.exp(-((fx / 36) ** 2)))
     return torch.stack([clouds, grain, strands, _spots(torch.rand(n, n, generator=chance))])
 
 

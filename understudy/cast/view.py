@@ -12,7 +12,7 @@ from understudy.cast.how import PITCH, ROLL, YAW, How
 from understudy.cast.shape import CENTRE, Solid, chart
 
 DISTANCE = 8.5  # from the camera to the middle of the head: a portrait lens
-HALF = 1.72  # what half of the picture's height shows at that distance
+HALF = 1.536  # what half of the picture's height shows at that distance
 LOW = -0.16  # where the picture's middle is on the head at rest
 PIVOT = (0.0, -0.80, -0.22)  # heads turn on top of the neck
 
@@ -123,7 +123,7 @@ class Hit:
 def meet(solid: Solid, r: Rays) -> Hit:
     """Where rays first meet the head: a search at half the size, then at full size from just before what it found."""
     sparse = Rays(r.start, r.way[:, :, ::2, ::2])
-    first = _search(solid, sparse, _entry(solid, sparse), 14)
+    first = _search(solid, sparse, _entry(solid, sparse), 28)
     h, w = r.way.shape[-2:]
 
     def full(x: Tensor) -> Tensor:
@@ -133,14 +133,23 @@ def meet(solid: Solid, r: Rays) -> Hit:
     behind = full(torch.where(first.inside < FAR, first.outside, -FAR)) - 0.03
     found = _search(solid, r, near, 4)
     # rays that slipped past an edge go on from where their neighbours met what is behind it
-    onward = torch.where(found.inside < FAR, near, torch.maximum(found.outside, behind))
+    past = found.best < found.outside  # the edge, that is: the nearest place lies behind
+    onward = torch.where(
+        found.inside < FAR, near, torch.where(past, torch.maximum(found.outside, behind), found.outside)
+    )
     found = _search(solid, r, onward, 5, found)
     gap, inside = found.gap, found.inside
     met = inside < FAR
     far = torch.where(met, found.between(), found.best)
     x, y, z = r.at(far)
     scale = torch.rsqrt(x * x + y * y + z * z)
-    return Hit(far, (x, y, z), (x * scale, y * scale, z * scale), torch.where(met, 0, gap.clamp_min(0)))
+    return Hit(far, (x, y, z), (x * scale, y * scale, z * scale), _closed(torch.where(met, 0, gap.clamp_min(0))))
+
+
+def _closed(miss: Tensor) -> Tensor:
+    """Misses a pixel or two wide between meetings are rays that grazed something for too long: meetings too."""
+    near = -F.max_pool2d(-miss[:, None], 3, 1, 1)
+    return F.max_pool2d(near, 3, 1, 1)[:, 0]
 
 
 FAR = 1e2
