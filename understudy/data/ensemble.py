@@ -10,7 +10,7 @@ n // (people * moments).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,6 +33,7 @@ CALM: Final = 2
 OUTLINE: Final = tuple(index for index, name in enumerate(NAMES) if name.startswith("jaw_") or "_brow_" in name)
 """The landmarks by whose extent one face is laid over another."""
 CENTRES: Final = tuple(PARTS.index(part) for part in ("eye_left", "eye_right", "mouth"))
+POINTS: Final = ("centres", "outline")
 EACH: Final = 256
 """Pictures in a shard: about 70 MB at 256x256."""
 _SAID: Final = ("size", "people", "moments", "filmed", "first", "style")
@@ -59,8 +60,8 @@ class Ensembles:
         return self.people * self.moments
 
     def batch(self, numbers: Sequence[int]) -> dict[str, Tensor]:
-        """Pictures by number: `picture` (n, 3, s, s), `ground` (n, s/2, s/2): where nobody is, `fine` (n, s/4, s/4):
-        where eyes and mouth are, all uint8; `centres` (n, 3, 2) of eyes and mouth and `outline` (n, k, 2), in pixels."""
+        """Pictures by number: `picture` (n, 3, s, s), `ground` (n, s/2, s/2): where nobody is, and `fine` (n, s/4,
+        s/4): where eyes and mouth are, all uint8; `centres` (n, 3, 2) of eyes and mouth and `outline` (n, k, 2), in pixels."""
         parts = [self._drawn([*numbers[i : i + self.at_once]]) for i in range(0, len(numbers), self.at_once)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
@@ -95,22 +96,17 @@ def _moment(first: int, number: int) -> How:
     return How(curves, here.turn * (0.6 if calm else 1.0), base.place + aside)
 
 
-def mirrored(samples: dict[str, Tensor], which: Tensor) -> dict[str, Tensor]:
-    """Samples of `Ensembles.batch`, those of `which` (n,) seen in a mirror."""
-    size = samples["picture"].shape[-1]
-
-    def turned(value: Tensor, way: Callable[[Tensor], Tensor]) -> Tensor:
-        return torch.where(which.reshape(-1, *[1] * (value.ndim - 1)), way(value), value)
+def mirrored(samples: dict[str, Tensor], which: Tensor, size: int) -> dict[str, Tensor]:
+    """Tensors of `Ensembles.batch`, those of `which` (n,) seen in a mirror. `size` of pictures, in pixels."""
 
     def across(points: Tensor) -> Tensor:
         return points * points.new_tensor([-1, 1]) + points.new_tensor([size, 0])
 
-    ways = {"picture": _flipped, "ground": _flipped, "fine": _flipped, "centres": across, "outline": across}
-    return {name: turned(value, ways[name]) for name, value in samples.items()}
+    def turned(name: str, value: Tensor) -> Tensor:
+        other = across(value) if name in POINTS else value.flip(-1)
+        return torch.where(which.reshape(-1, *[1] * (value.ndim - 1)), other, value)
 
-
-def _flipped(value: Tensor) -> Tensor:
-    return value.flip(-1)
+    return {name: turned(name, value) for name, value in samples.items()}
 
 
 def drawn_ahead(

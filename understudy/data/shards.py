@@ -48,7 +48,8 @@ def fill(
 
 def complete(folder: Path, count: int, each: int) -> bool:
     """Whether `count` samples are there, whatever they say they are: what a run was begun with may be gone on with."""
-    return all((folder / f"{shard:05d}.safetensors").exists() for shard in range(-(-count // each)))
+    paths = [folder / f"{shard:05d}.safetensors" for shard in range(-(-count // each))]
+    return all(path.exists() for path in paths) and _numbers(paths[-1]).stop >= count
 
 
 class Shards:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from understudy.errors import BadOption
 
 if TYPE_CHECKING:
-    from understudy.recipes.autoencoder import AutoencoderRecipe
+    from understudy.recipes.recipe import Recipe
     from understudy.train.task import Task
 
 
@@ -21,30 +22,58 @@ class Training:
 
     name: str
     makes: str
-    recipe: Callable[[], AutoencoderRecipe]
-    prepare: Callable[[AutoencoderRecipe, Path, int, int], Iterator[tuple[int, int]]]
+    recipe: Callable[[], Recipe]
+    prepare: Callable[[Any, Path, int, int], Iterator[tuple[int, int]]]
     """(recipe, shards, rank, world): make this process's share of the data that is not there yet, and wait for the
     others; yields (made, wanted)."""
-    task: Callable[[AutoencoderRecipe, Path], Task]
+    task: Callable[[Any, Path], Task]
     """(recipe, shards): what the loop needs to know."""
 
 
-def _autoencoder_small() -> AutoencoderRecipe:
+def _autoencoder_small() -> Recipe:
     from understudy.recipes.autoencoder import autoencoder_small
 
     return autoencoder_small()
 
 
-def _prepare_autoencoder(recipe: AutoencoderRecipe, shards: Path, rank: int, world: int) -> Iterator[tuple[int, int]]:
+def _autoencoder_data(recipe: Any, shards: Path, rank: int, world: int) -> Iterator[tuple[int, int]]:
     from understudy.recipes.autoencoder import prepare
 
     yield from prepare(recipe, shards, rank, world)
 
 
-def _autoencoder_task(recipe: AutoencoderRecipe, shards: Path) -> Task:
+def _autoencoder_task(recipe: Any, shards: Path) -> Task:
     from understudy.recipes.autoencoder import task
 
     return task(recipe, shards)
+
+
+def _x_portrait_small(stage: str) -> Recipe:
+    from understudy.recipes.x_portrait import x_portrait_small_stage
+
+    return x_portrait_small_stage(stage)
+
+
+def _x_portrait_data(recipe: Any, shards: Path, rank: int, world: int) -> Iterator[tuple[int, int]]:
+    from understudy.recipes.x_portrait import prepare
+
+    yield from prepare(recipe, shards, rank, world)
+
+
+def _x_portrait_task(recipe: Any, shards: Path) -> Task:
+    from understudy.recipes.x_portrait import task
+
+    return task(recipe, shards)
+
+
+def _stage(stage: str, makes: str) -> Training:
+    return Training(
+        name=f"x-portrait-small-{stage}",
+        makes=makes,
+        recipe=partial(_x_portrait_small, stage),
+        prepare=_x_portrait_data,
+        task=_x_portrait_task,
+    )
 
 
 ALL = (
@@ -52,9 +81,14 @@ ALL = (
         name="autoencoder-small",
         makes="pictures of the cast to latents and back, 256x256; needed by all small models",
         recipe=_autoencoder_small,
-        prepare=_prepare_autoencoder,
+        prepare=_autoencoder_data,
         task=_autoencoder_task,
     ),
+    _stage("prior", "X-Portrait small, stage 1: a backbone that knows what pictures look like"),
+    _stage("spatial", "stage 2: notes on the portrait, and the driver's face"),
+    _stage("local", "stage 3: the driver's eyes and mouth"),
+    _stage("together", "stage 4: all of it at once"),
+    _stage("time", "stage 5: films"),
 )
 
 

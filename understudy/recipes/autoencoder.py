@@ -222,8 +222,8 @@ class Exam:
         for name, batch in self.sets.items():
             truth, result, deviation = self._reconstructed(model.autoencoder, batch)
             places = attention(batch, 1.0) - 1
-            scores[f"psnr{name}"] = _psnr((result - truth) ** 2)
-            scores[f"psnr_fine{name}"] = _psnr((result - truth) ** 2, places)
+            scores[f"psnr{name}"] = psnr((result - truth) ** 2)
+            scores[f"psnr_fine{name}"] = psnr((result - truth) ** 2, places)
             scores[f"sharpness{name}"] = _energy(result, places) / max(_energy(truth, places), 1e-9)
             if not name:
                 self.scale = 1 / max(deviation, 1e-6)
@@ -305,7 +305,7 @@ def _shown(model: Pair, batch: Batch) -> dict[str, Tensor]:
     return {"first-batch": tiled([truth[:few] / 2 + 0.5, weight - 1, result / 2 + 0.5])}
 
 
-def _psnr(error: Tensor, weight: Tensor | None = None) -> float:
+def psnr(error: Tensor, weight: Tensor | None = None) -> float:
     """dB, of squared errors of pictures in [-1, 1]: the mean over pictures, as it is usually given."""
     weight = torch.ones_like(error[:, :1]) if weight is None else weight
     each = (error * weight).sum((1, 2, 3)) / (3 * weight.sum((1, 2, 3))).clamp_min(1e-6)
