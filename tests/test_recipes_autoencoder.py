@@ -103,10 +103,10 @@ def test_a_wrong_word_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_two_processes_draw_half_each(tmp_path: Path) -> None:
     recipe = toy("pictures=3")
     other = prepare(recipe, tmp_path, rank=1, world=2)  # there is one shard, and it is the other's
-    assert next(other) == (3, 3) and not list(tmp_path.glob("*.safetensors"))
+    assert next(other) == (3, 3) and not list((tmp_path / "ensembles").glob("*.safetensors"))
     assert list(prepare(recipe, tmp_path, rank=0, world=2)) == [(3, 3)]
     list(other)
-    assert [path.name for path in tmp_path.glob("*.safetensors")] == ["00000.safetensors"]
+    assert [path.name for path in (tmp_path / "ensembles").glob("*.safetensors")] == ["00000.safetensors"]
 
 
 def test_a_stopped_run_is_saved_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about = weights.About(name="toy", config=autoencoder(), recipe={}, commit="", figures={}, storage="fp32")
     weights.save(folder / "autoencoder.safetensors", net.state_dict(), about)
     for recipe in (toy("together", folder), toy("time", folder)):
-        list(prepare(recipe, folder / str(recipe.frames)))
+        list(prepare(recipe, folder))
     return folder
 
 
@@ -78,7 +78,7 @@ def toy(stage: str, folder: Path, **others: object) -> XPortraitRecipe:
 
 def run(recipe: XPortraitRecipe, folder: Path, out: Path, stop: int | None = None) -> list[Step]:
     steps: list[Step] = []
-    with closing(train(task(recipe, folder / str(recipe.frames)), out, device="cpu")) as going:  # type: ignore[type-var]
+    with closing(train(task(recipe, folder), out, device="cpu")) as going:  # type: ignore[type-var]
         for step in going:
             steps.append(step)
             if step.number == stop:
@@ -106,7 +106,7 @@ def test_every_stage_goes_on_from_the_one_before_and_moves_its_own_parts_only(gr
 def test_a_stage_that_knows_too_much_is_refused(ground: Path, tmp_path: Path) -> None:
     run(toy("local", ground), ground, tmp_path)
     with pytest.raises(BadOption, match="no place"):
-        task(toy("spatial", ground, start=str(tmp_path / "x-portrait-small-local.safetensors")), ground / "1")
+        task(toy("spatial", ground, start=str(tmp_path / "x-portrait-small-local.safetensors")), ground)
 
 
 @pytest.mark.parametrize("stage", ["together", "time"])
@@ -142,7 +142,7 @@ def test_a_mirrored_question_is_its_mirror_image(ground: Path) -> None:
 def test_hints_show_the_driver_where_the_answer_is(ground: Path) -> None:
     """Unvaried, unstretched, and driven by oneself: the hint is the answer's own picture."""
     recipe = toy("together", ground, varied=False, stretch=0.0, shift=0.0, cross=False)
-    data = task(recipe, ground / "1").data
+    data = task(recipe, ground).data
     assert isinstance(data, Questions)
     batch = data.batch(range(4))
     hints = cues(batch, Chance(0, (0, 1, 2, 3)), recipe, 2).hints
@@ -156,7 +156,7 @@ def test_hints_show_the_driver_where_the_answer_is(ground: Path) -> None:
 
 def test_samples_do_not_depend_on_their_neighbours(ground: Path) -> None:
     recipe = toy("together", ground)
-    data = task(recipe, ground / "1").data
+    data = task(recipe, ground).data
     many, one = data.batch([5, 6, 7]), data.batch([6])
     assert all(torch.equal(many[name][1:2], one[name]) for name in one)
     several, single = cues(many, Chance(1, (5, 6, 7)), recipe, 2), cues(one, Chance(1, (6,)), recipe, 2)
@@ -165,7 +165,7 @@ def test_samples_do_not_depend_on_their_neighbours(ground: Path) -> None:
 
 def test_untold_samples_are_not_told(ground: Path) -> None:
     recipe = toy("together", ground, dropped=1.0)
-    made = task(recipe, ground / "1")
+    made = task(recipe, ground)
     for value in made.model.parameters():
         torch.nn.init.normal_(value, std=0.2)
     batch = made.data.batch(range(4))

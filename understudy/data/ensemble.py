@@ -55,13 +55,18 @@ class Ensembles:
     at_once: int = 8
 
     @property
+    def kind(self) -> str:
+        """What a folder of them is called."""
+        return "films" if self.filmed else "ensembles"
+
+    @property
     def pictures(self) -> int:
         """In an ensemble."""
         return self.people * self.moments
 
     def batch(self, numbers: Sequence[int]) -> dict[str, Tensor]:
-        """Pictures by number: `picture` (n, 3, s, s), `ground` (n, s/2, s/2): where nobody is, and `fine` (n, s/4,
-        s/4): where eyes and mouth are, all uint8; `centres` (n, 3, 2) of eyes and mouth and `outline` (n, k, 2), in pixels."""
+        """Pictures by number, uint8: `picture` (n, 3, s, s), `ground` (n, s/2, s/2), where nobody is, and `fine` (n,
+        s/4, s/4), where eyes and mouth are; in pixels, `centres` (n, 3, 2) of eyes and mouth, `outline` (n, k, 2)."""
         parts = [self._drawn([*numbers[i : i + self.at_once]]) for i in range(0, len(numbers), self.at_once)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 

@@ -30,6 +30,16 @@ class Training:
     """(recipe, shards): what the loop needs to know."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """Trainings one after the other, each beginning with what the one before has learnt."""
+
+    name: str
+    makes: str
+    stages: tuple[tuple[str, float], ...]
+    """Their names, and what share of the time each is given."""
+
+
 def _autoencoder_small() -> Recipe:
     from understudy.recipes.autoencoder import autoencoder_small
 
@@ -92,9 +102,24 @@ ALL = (
 )
 
 
-def named(name: str) -> Training:
-    """The training of that name."""
-    known = [training.name for training in ALL]
+COURSES = (
+    Course(
+        name="x-portrait-small",
+        makes="X-Portrait small, all stages",
+        stages=(
+            ("x-portrait-small-prior", 0.06),
+            ("x-portrait-small-spatial", 0.10),
+            ("x-portrait-small-local", 0.04),
+            ("x-portrait-small-together", 0.68),
+            ("x-portrait-small-time", 0.12),
+        ),
+    ),
+)
+
+
+def named(name: str) -> Training | Course:
+    """The training or course of that name."""
+    known = [training.name for training in (*ALL, *COURSES)]
     if name not in known:
         near = get_close_matches(name, known, n=1)
         raise BadOption(
@@ -102,4 +127,4 @@ def named(name: str) -> Training:
             f"there are {', '.join(known)}",
             f"understudy train {near[0] if near else known[0]}",
         )
-    return ALL[known.index(name)]
+    return (*ALL, *COURSES)[known.index(name)]

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 from understudy.errors import UnderstudyError
-from understudy.recipes import ALL
+from understudy.recipes import ALL, COURSES
 from understudy.recipes.run import Wish, run, seconds
 
 
 def main(words: list[str] | None = None) -> int:
     """Run; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m understudy.recipes", description="Train. Again: go on training.")
-    parser.add_argument("recipe", help=", ".join(training.name for training in ALL))
+    parser.add_argument("recipe", help=", ".join(one.name for one in (*COURSES, *ALL)))
     parser.add_argument("changes", nargs="*", metavar="FIELD=VALUE")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--shards", type=Path)

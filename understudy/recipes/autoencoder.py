@@ -261,7 +261,8 @@ class Exam:
 def prepare(recipe: AutoencoderRecipe, folder: Path, rank: int = 0, world: int = 1) -> Iterator[tuple[int, int]]:
     """Draw ahead what is not there yet, one process of several its share; yields (drawn, wanted)."""
     if recipe.pictures:
-        yield from drawn_ahead(Ensembles(size=recipe.size), folder, recipe.pictures, rank, world)
+        ensembles = Ensembles(size=recipe.size)
+        yield from drawn_ahead(ensembles, folder / ensembles.kind, recipe.pictures, rank, world)
 
 
 def task(recipe: AutoencoderRecipe, folder: Path) -> Task:
@@ -274,7 +275,8 @@ def task(recipe: AutoencoderRecipe, folder: Path) -> Task:
         weights.fill(model.autoencoder, weights.load(Path(recipe.start)))
     source: shards.Shuffled | Drawing = Drawing(recipe.size)
     if recipe.pictures:
-        source = shards.Shuffled(shards.Shards(folder, recipe.pictures), recipe.plan.seed, ("picture", "fine"))
+        drawn = shards.Shards(folder / Ensembles(size=recipe.size).kind, recipe.pictures)
+        source = shards.Shuffled(drawn, recipe.plan.seed, ("picture", "fine"))
     exam = Exam(recipe)
     return Task(
         identity=weights.as_json(recipe) | ({} if recipe.pictures else {"looks": looks()}),

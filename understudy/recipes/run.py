@@ -9,12 +9,12 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from understudy.errors import BadOption
-from understudy.recipes import named
+from understudy.recipes import Course, Training, named
 
 if TYPE_CHECKING:
     from understudy.train.loop import Step
@@ -49,6 +49,28 @@ class Outcome:
 
 def run(wish: Wish, tell: Callable[[str], None]) -> Outcome:
     """Train, or go on training, and say how it goes. Ctrl-C and `kill` end it after a whole step, saved."""
+    training = named(wish.recipe)
+    return _course(training, wish, tell) if isinstance(training, Course) else _training(training, wish, tell)
+
+
+def _course(course: Course, wish: Wish, tell: Callable[[str], None]) -> Outcome:
+    """Each stage in a folder of its own, what is drawn ahead in one for all."""
+    out = wish.out or Path("journal") / wish.recipe
+    before, outcome = "", Outcome(out, None, stopped=False)
+    for stage, share in course.stages:
+        start = [f"start={before}"] if before else []
+        mine = replace(
+            wish, recipe=stage, out=out / stage, shards=wish.shards or out / "shards", changes=[*start, *wish.changes],
+            budget=wish.budget and wish.budget * share,
+        )  # fmt: skip
+        outcome = run(mine, tell)
+        if outcome.stopped:
+            break
+        before = str(out / stage / f"{stage}.safetensors")
+    return replace(outcome, out=out)
+
+
+def _training(training: Training, wish: Wish, tell: Callable[[str], None]) -> Outcome:
     import torch
 
     from understudy.recipes.recipe import changed
@@ -56,7 +78,6 @@ def run(wish: Wish, tell: Callable[[str], None]) -> Outcome:
 
     if wish.threads is not None:
         torch.set_num_threads(wish.threads)
-    training = named(wish.recipe)
     recipe = changed(training.recipe(), wish.changes)
     out = wish.out or Path("journal") / wish.recipe
     shards = wish.shards or out / "shards"

@@ -2,8 +2,8 @@
 
 A sample is a question about an ensemble of made-up people: this person (the portrait), doing what another person does
 in a picture (the driver). The answer was drawn as well, so it is exact. The driver's picture is the paper's
-cross-identity picture I_C = F(another person, driving frame); it is varied as footage varies, and stretched along both axes by
-chance, so that the driver's looks and proportions say nothing.
+cross-identity picture I_C = F(another person, driving frame); it is varied as footage varies, and stretched along both
+axes by chance, so that the driver's looks and proportions say nothing.
 
 1. prior      the backbone alone learns what pictures look like (at full size it is Stable Diffusion)
 2. spatial    the reference net and the first control net, on single pictures; the backbone stands still
@@ -35,7 +35,7 @@ from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder
 from understudy.generator.generator import SAMPLERS, SPACINGS, Cues, Generator, GeneratorConfig, Manner, part
 from understudy.generator.hints import aligned, between, moved, patched, stretched
-from understudy.models import small_manner, x_portrait_small
+from understudy.models import small_manner, weights_file, x_portrait_small
 from understudy.recipes.autoencoder import pixels, psnr
 from understudy.recipes.recipe import Recipe
 from understudy.train.journal import tiled
@@ -60,7 +60,7 @@ class XPortraitRecipe(Recipe):
     stage: Literal["prior", "spatial", "local", "together", "time"]
     config: GeneratorConfig
     autoencoder: str
-    """A file: latents are made with it, and its config is part of the generator's."""
+    """A file, or the name of a shipped one: latents are made with it, and its config is part of the generator's."""
     pictures: int
     """Drawn ahead."""
     frames: int
@@ -101,7 +101,7 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
         start="",
         stage=stage,  # type: ignore[arg-type]
         config=x_portrait_small(),
-        autoencoder="",
+        autoencoder="autoencoder-small.safetensors",
         pictures=4096 if filmed else 16_128,
         frames=16 if filmed else 1,
         rate=2e-3,
@@ -348,11 +348,12 @@ def sampled(model: Generator, manner: Manner, seed: int) -> Tensor:
 
 def prepare(recipe: XPortraitRecipe, folder: Path, rank: int = 0, world: int = 1) -> Iterator[tuple[int, int]]:
     """Draw ahead, and read with the autoencoder, what is not there yet; yields (done, wanted)."""
-    yield from drawn_ahead(source(recipe), folder, recipe.pictures, rank, world)
-    place = folder / latents_name(recipe)
+    ensembles = source(recipe)
+    drawn, place = folder / ensembles.kind, folder / ensembles.kind / latents_name(recipe)
+    yield from drawn_ahead(ensembles, drawn, recipe.pictures, rank, world)
     if shards.complete(place, recipe.pictures, EACH):
         return
-    pictures, net = shards.Shards(folder, recipe.pictures), _autoencoder(recipe)
+    pictures, net = shards.Shards(drawn, recipe.pictures), _autoencoder(recipe)
 
     @torch.no_grad()
     def read(numbers: range) -> dict[str, Tensor]:
@@ -372,7 +373,7 @@ def prepare(recipe: XPortraitRecipe, folder: Path, rank: int = 0, world: int = 1
 
 def latents_name(recipe: XPortraitRecipe) -> str:
     """The folder of latents: another autoencoder's encoder, another folder."""
-    tensors = weights.load(Path(recipe.autoencoder)).tensors
+    tensors = _read(recipe).tensors
     found = hashlib.sha256()
     for name in sorted(tensors):
         if name.startswith(("encoder", "quant_conv")):
@@ -383,13 +384,14 @@ def latents_name(recipe: XPortraitRecipe) -> str:
 def task(recipe: XPortraitRecipe, folder: Path) -> Task:
     """What the loop needs to know. `folder` is where `prepare` has drawn."""
     torch.manual_seed(recipe.plan.seed)
-    autoencoder = weights.load(Path(recipe.autoencoder))
+    autoencoder = _read(recipe)
     config = replace(staged(recipe.config, recipe.stage), autoencoder=autoencoder.about.config)
     model = Generator(config)
     weights.fill(model.autoencoder, autoencoder)
     if recipe.start:
         begin(model, weights.load(Path(recipe.start)))
-    latents = shards.Shards(folder / latents_name(recipe), recipe.pictures)
+    drawn = folder / source(recipe).kind
+    latents = shards.Shards(drawn / latents_name(recipe), recipe.pictures)
     exam = Exam(recipe, config)
 
     def objective(model: Generator, batch: Batch, moment: Moment) -> Loss:
@@ -408,7 +410,7 @@ def task(recipe: XPortraitRecipe, folder: Path) -> Task:
                 betas=(0.9, 0.99), optimiser="muon",
             ),
         ),
-        data=Questions(recipe, shards.Shards(folder, recipe.pictures), latents),
+        data=Questions(recipe, shards.Shards(drawn, recipe.pictures), latents),
         show=show,
         judge=exam.judge,
         keep=exam.keep,
@@ -451,8 +453,13 @@ def shown(model: Generator, batch: Batch, recipe: XPortraitRecipe) -> Tensor:
     return tiled([*rows, some["fine"].float() / 255])
 
 
+def _read(recipe: XPortraitRecipe) -> weights.Weights:
+    path = Path(recipe.autoencoder)
+    return weights.load(path if path.exists() else weights_file(recipe.autoencoder) or path)
+
+
 def _autoencoder(recipe: XPortraitRecipe) -> Autoencoder:
-    read = weights.load(Path(recipe.autoencoder))
+    read = _read(recipe)
     net = Autoencoder(read.about.config)
     weights.fill(net, read)
     return net.eval()
