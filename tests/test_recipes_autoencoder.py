@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from understudy.recipes.objectives import divergence, edges, far, told_apart, un
 from understudy.recipes.recipe import changed
 from understudy.recipes.run import seconds
 from understudy.train.loop import Step, train
+from understudy.train.task import Task
 
 TOY = [
     "size=32", "pictures=0", "judged=3", "config.widths=8,16", "config.groups=4", "critic.widths=8,16",
@@ -164,3 +166,32 @@ def test_the_divergence_is_the_one_of_gaussians() -> None:
     made = torch.distributions.Normal(mean, (log_variance / 2).exp())
     expected = torch.distributions.kl_divergence(made, torch.distributions.Normal(0.0, 1.0))
     assert float(divergence(mean, log_variance)) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_course_goes_from_stage_to_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from understudy import recipes
+    from understudy.recipes import run as module
+
+    seen: dict[str, str] = {}
+
+    def stage(name: str) -> recipes.Training:
+        def noted(recipe: AutoencoderRecipe, shards: Path) -> Task:
+            seen[name] = recipe.start
+            return task(recipe, shards)
+
+        return recipes.Training(
+            name=name, makes="", recipe=lambda: replace(toy(), name=name), prepare=prepare, task=noted
+        )
+
+    known = {name: stage(name) for name in ("first", "second")}
+    course = recipes.Course(name="both", makes="", stages=(("first", 0.5), ("second", 0.5)))
+    monkeypatch.setattr(module, "named", lambda name: known.get(name, course))
+    outcome = module.run(module.Wish(recipe="both", out=tmp_path, device="cpu"), lambda words: None)
+    assert outcome.out == tmp_path and outcome.last is not None and outcome.last.number == 4
+    assert seen == {"first": "", "second": str(tmp_path / "first" / "first.safetensors")}
+    again = module.run(module.Wish(recipe="both", out=tmp_path, device="cpu"), lambda words: None)
+    assert again.last is None and not again.stopped
+
+
+def test_fields_may_come_after_options(tmp_path: Path) -> None:
+    assert main(["autoencoder-small", "--out", str(tmp_path), "--device", "cpu", *TOY]) == 0

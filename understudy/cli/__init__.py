@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from understudy import __version__
-from understudy.cli import cast, look, motion, perform, say, train
+from understudy.cli import cast, evaluate, look, motion, perform, say, train
 from understudy.errors import UnderstudyError
 from understudy.extras import absent
 
@@ -30,6 +30,7 @@ app.add_typer(motion.app, name="motion")
 app.command("check")(look.check)
 app.command("models")(look.models)
 app.command("bench")(look.bench)
+app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(look.demo)
 app.add_typer(cast.app, name="cast")
 app.command("train")(train.train)

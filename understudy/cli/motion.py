@@ -19,6 +19,9 @@ def read(
     driving: Annotated[Path, typer.Argument(metavar="DRIVING", help="A film or a picture.")],
     out: Out = None,
     face: Face = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Keep pictures of the driver, for models that follow those.")
+    ] = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -26,7 +29,8 @@ def read(
     from understudy.animate.motions import keep
 
     with say.progress() as show:
-        kept = keep(driving, out or Path(f"{driving.stem}.safetensors"), face=face, force=force, progress=show)
+        path = out or Path(f"{driving.stem}.safetensors")
+        kept = keep(driving, path, face=face, pictures=pictures, force=force, progress=show)
     _told(kept, json)
 
 
@@ -103,9 +107,10 @@ def _told(about: object, json: bool) -> None:
 
     assert isinstance(about, About)
     say.warnings(about.warnings)
+    holds = "driving pictures" if about.kind == "frames" else f"{len(about.curves)} curves"
     say.line(
         f"{about.file}: {about.frames} frames, {about.fps:.4g} a second, {about.seconds:.1f} s; "
-        f"{len(about.curves)} curves; a face in {about.faces} frames, {about.cuts} cuts"
+        f"{holds}; a face in {about.faces} frames, {about.cuts} cuts"
     )
     for name, value in about.provenance.items():
         say.line(f"  {name}: {value}")

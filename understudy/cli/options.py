@@ -14,7 +14,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object last, 
 Face = Annotated[
     int | None, typer.Option("--face", min=0, help="Which face, counted from 0 = the largest.", show_default=False)
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Chance; the warp engine uses none.")]
+Seed = Annotated[int, typer.Option("--seed", help="Chance; warp uses none.")]
 Model = Annotated[str, typer.Option("--model", help="What draws: `understudy models` lists them.")]
 MaxSize = Annotated[int, typer.Option("--max-size", help="The result's longer side, at most, in pixels.")]
 
@@ -32,6 +32,6 @@ class Inside(str, Enum):
 
 
 class Driver(str, Enum):
-    """How a driving film becomes motion codes."""
+    """Whose pictures X-Portrait follows: the driver's own, or those of one of the cast who plays the driver."""
 
     direct, bridge = "direct", "bridge"

@@ -24,7 +24,9 @@ def animate(
     out: Out = None,
     model: Model = "auto",
     seed: Seed = 0,
-    steps: Annotated[int | None, typer.Option("--steps", help="Denoising steps, for diffusion models.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Denoising steps, for diffusion models.", show_default=False)
+    ] = None,
     crop: Annotated[
         bool, typer.Option("--crop/--paste", help="The face's square alone, or the whole picture.")
     ] = False,
@@ -47,7 +49,14 @@ def animate(
             "--mouth", help="Inside of an opening mouth: own is painted, driver borrowed.", show_default=False
         ),
     ] = None,
-    driver: Annotated[Driver | None, typer.Option("--driver", help="For X-Portrait 2 models.")] = None,
+    driver: Annotated[
+        Driver | None,
+        typer.Option(
+            "--driver",
+            help="For X-Portrait: direct shows it the driver's own pictures, bridge one of the cast who plays them.",
+            show_default=False,
+        ),
+    ] = None,
     reference_frame: Annotated[
         str, typer.Option("--reference-frame", help="The driver's frame that counts as the portrait's own: auto or N.")
     ] = "auto",

@@ -22,7 +22,7 @@ from torch import Tensor
 from understudy.cast import draw, how, who
 from understudy.cast.film import motion
 from understudy.cast.how import How
-from understudy.cast.landmarks import NAMES, PARTS
+from understudy.cast.landmarks import NAMES
 from understudy.cast.render import PLAIN, Stages
 from understudy.data import shards
 from understudy.data.drawn import FINE, looks, to_bytes
@@ -32,7 +32,11 @@ CALM: Final = 2
 """The first moments of an ensemble (but of a film), in which people look as they do in portraits."""
 OUTLINE: Final = tuple(index for index, name in enumerate(NAMES) if name.startswith("jaw_") or "_brow_" in name)
 """The landmarks by whose extent one face is laid over another."""
-CENTRES: Final = tuple(PARTS.index(part) for part in ("eye_left", "eye_right", "mouth"))
+CENTRES: Final = tuple(
+    tuple(index for index, name in enumerate(NAMES) if name.startswith(starts))
+    for starts in (("left_upper_lid", "left_lower_lid"), ("right_upper_lid", "right_lower_lid"), ("lip_",))
+)
+"""The landmarks whose means are the centres of eyes and mouth."""
 POINTS: Final = ("centres", "outline")
 EACH: Final = 256
 """Pictures in a shard: about 70 MB at 256x256."""
@@ -86,9 +90,14 @@ class Ensembles:
             "picture": to_bytes(drawn.image),
             "ground": to_bytes(F.avg_pool2d(drawn.masks.background[:, None], 2)[:, 0]),
             "fine": to_bytes(fine),
-            "centres": drawn.landmarks.middles[:, list(CENTRES)],
+            "centres": centres(drawn.landmarks.pixels),
             "outline": drawn.landmarks.pixels[:, list(OUTLINE)],
         }
+
+
+def centres(pixels: Tensor) -> Tensor:
+    """Of eyes and mouth, (n, 3, 2), from all landmarks (n, k, 2)."""
+    return torch.stack([pixels[:, list(part)].mean(1) for part in CENTRES], 1)
 
 
 def _moment(first: int, number: int) -> How:

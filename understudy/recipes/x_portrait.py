@@ -64,7 +64,7 @@ class XPortraitRecipe(Recipe):
     pictures: int
     """Drawn ahead."""
     frames: int
-    """In a sample: 1, or those of a window."""
+    """Answers to a question: of one portrait, whose notes are taken once. In films, the frames of a window."""
     rate: float
     cross: bool
     """Whether drivers are other people than portraits. If not, the driver's picture is the answer itself (the paper's
@@ -92,10 +92,11 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
     """One stage of the small X-Portrait. What to expect is in docs/training.md."""
     steps = {"prior": 1500, "spatial": 3000, "local": 1500, "together": 30_000, "time": 3000}[stage]
     filmed = stage == "time"
+    frames = {"prior": 1, "time": 16}.get(stage, 4)
     return XPortraitRecipe(
         name=f"x-portrait-small-{stage}",
         plan=Plan(
-            steps=steps, batch=4 if filmed else 32, accumulate=1, clip=1.0, warm_up=50, floor=0.02, average=0.998,
+            steps=steps, batch=(64 if filmed else 32) // frames, accumulate=1, clip=1.0, warm_up=50, floor=0.02, average=0.998,
             bf16=True, seed=STAGES.index(stage), judge_every=500, save_every=250, keep=2,
         ),
         start="",
@@ -103,7 +104,7 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
         config=x_portrait_small(),
         autoencoder="autoencoder-small.safetensors",
         pictures=4096 if filmed else 16_128,
-        frames=16 if filmed else 1,
+        frames=frames,
         rate=2e-3,
         cross=True,
         stretch=0.2,
@@ -128,7 +129,7 @@ def staged(config: GeneratorConfig, stage: str) -> GeneratorConfig:
 
 def source(recipe: XPortraitRecipe, first: int = 0) -> Ensembles:
     """The ensembles that a recipe's questions are about."""
-    if recipe.frames > 1:
+    if recipe.stage == "time":
         return Ensembles(size=recipe.config.picture, people=2, moments=recipe.frames, filmed=True, first=first)
     return Ensembles(size=recipe.config.picture, first=first)
 
@@ -157,7 +158,7 @@ def question(recipe: XPortraitRecipe, ensembles: Ensembles, count: int, number: 
     other = (one + 1 + throw(people - 1)) % people if recipe.cross else one
     calm = not ensembles.filmed and throw(2) == 0  # portraits are mostly calm
     then = throw(CALM) if calm else throw(moments)
-    now = range(moments) if recipe.frames > 1 else (throw(moments),)
+    now = range(moments) if ensembles.filmed else [throw(moments) for _ in range(recipe.frames)]
 
     def picture(person: int, moment: int) -> int:
         return ensemble * ensembles.pictures + person * moments + moment
@@ -216,7 +217,8 @@ def cues(batch: Batch, dice: Chance, recipe: XPortraitRecipe, count: int) -> Cue
     frames = batch["driver"].shape[1]
     pictures = batch["driver"].flatten(0, 1)
     centres, maps = batch["centres"].flatten(0, 1), batch["map"]
-    each = Chance(dice.seed, tuple(n for n in dice.numbers for _ in range(frames)))
+    alike = recipe.stage == "time"  # a film is varied as a whole
+    each = Chance(dice.seed, tuple(n if alike else n * frames + k for n in dice.numbers for k in range(frames)))
     driver = pixels({"picture": pictures})
     if recipe.varied:
         ground = F.interpolate(batch["ground"].flatten(0, 1)[:, None].float() / 255, size=driver.shape[-2:])
@@ -237,8 +239,8 @@ def drawing(model: Generator, batch: Batch, moment: Moment, recipe: XPortraitRec
     config = model.config
     answer = batch["answer"].float()
     films, frames = answer.shape[:2]
-    drawn = moment.chance.normal(purpose=_LEVEL) * recipe.level_spread + recipe.level_middle
-    level = drawn.sigmoid()[:, None].expand(films, frames).to(answer.device)
+    drawn = moment.chance.normal(1 if recipe.stage == "time" else frames, purpose=_LEVEL)  # a film has one level
+    level = (drawn * recipe.level_spread + recipe.level_middle).sigmoid().expand(films, frames).to(answer.device)
     noise = moment.chance.normal(*answer.shape[1:], purpose=_NOISE).to(answer.device)
     noisy = noised(answer, noise, level, config.schedule)
     wanted = target(answer, noise, level, config.schedule, config.prediction)

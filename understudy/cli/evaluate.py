@@ -1,0 +1,75 @@
+"""`understudy evaluate`: how good a model is, against the exact truth of people and motions it has never seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from understudy.cli import say
+from understudy.cli.options import Device, Json
+
+if TYPE_CHECKING:
+    from understudy.evaluate.scenes import Programme
+
+
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="What is measured: a model, or still, paste, warp, autoencoder-small by themselves."
+        ),
+    ],
+    people: Annotated[
+        int | None, typer.Option("--people", min=1, help="Held-out people. [12; 1 for --films]", show_default=False)
+    ] = None,
+    motions: Annotated[int, typer.Option("--motions", min=1, help="Held-out motions of each.")] = 10,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Any other seed draws other people and motions.")] = 0,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Denoising steps, if not the model's own.", show_default=False)
+    ] = None,
+    device: Annotated[Device, typer.Option("--device", help="Where it is computed.")] = Device.auto,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Folder of sheet and figures, by default evaluated.", show_default=False),
+    ] = None,
+    films: Annotated[
+        bool, typer.Option("--films", help="Instead, films of 10 s: does it keep still, do windows join?")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Draw MODEL's answer to motions of made-up people, and measure it against the truth, which is known exactly."""
+    from understudy.evaluate.scenes import Programme
+
+    if films:
+        _films(model, Programme(people=people or 1, seed=seed), steps, device, json)
+        return
+    from rich.console import Console
+
+    from understudy.evaluate import evaluation as evaluating
+    from understudy.evaluate import show
+
+    programme = Programme(people=people or Programme.people, motions=motions, seed=seed)
+    folder = show.place(out or Path("evaluated"))
+    with say.progress() as told:
+        found = evaluating.evaluate(model, programme, steps=steps, device=device.value, progress=told)
+    say.warnings(found.warnings)
+    Console(width=max(Console().width, show.WIDTH)).print(show.table(found))
+    sheet, kept = show.keep(found, folder)
+    say.line(f"sheet: {sheet}")
+    if json:
+        say.object_last({**show.as_object(found), "sheet": str(sheet), "kept": str(kept)})
+
+
+def _films(model: str, programme: Programme, steps: int | None, device: Device, json: bool) -> None:
+    from understudy.evaluate.films import films as measure
+
+    with say.progress() as told:
+        found = measure(model, programme, steps=steps, device=device.value, progress=told)
+    say.line(f"{model}, commit {found.commit}: {found.people} x 2 films of {found.frames} frames; change in 255ths")
+    for name, seen in (("still driver", found.still), ("moving driver, against the truth", found.moving)):
+        joins = "-" if seen.joins is None else f"{seen.joins:.3f}"
+        say.line(f"{name}: {seen.mean:.3f} a frame; where windows join {joins}, elsewhere {seen.elsewhere:.3f}")
+    if json:
+        say.object_last(found)
