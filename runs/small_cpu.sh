@@ -1,26 +1,33 @@
 #!/usr/bin/env bash
-# All small models from nothing, unattended, on two CPU cores. Stages are added to this file as they come to be trained;
-# the first is the autoencoder, which all of them need. Stop it at any time: the same command goes on where it stopped.
+# All small models from nothing, unattended, on two CPU cores. Stop it at any time: the same command goes on where it
+# stopped.
 #
-# What to expect: docs/training.md, which has what was measured and when. Nothing is downloaded. Room needed: 1.5 GB.
+# What to expect: docs/training.md, which has what was measured and when. Nothing is downloaded. Room needed: 6 GB.
 #
-#   runs/small_cpu.sh              two hours for the autoencoder
-#   HOURS=8 runs/small_cpu.sh      or longer: it gets sharper
+#   runs/small_cpu.sh              an hour for the autoencoder, eight for X-Portrait
+#   HOURS=16 runs/small_cpu.sh     or longer
 #   OUT=/elsewhere THREADS=4 DEVICE=cuda runs/small_cpu.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 OUT="${OUT:-journal}"
-HOURS="${HOURS:-2}"
+HOURS="${HOURS:-8}"
 THREADS="${THREADS:-2}" # 1 where another program keeps a core busy: spin barriers make two slower than one
 DEVICE="${DEVICE:-auto}"
 UNDERSTUDY="${UNDERSTUDY:-python -m understudy}"
 
-# 1. The autoencoder: first draws 6,000 people of the cast (once), then learns to squeeze them. Look at
+# 1. The autoencoder: first draws people of the cast (once), then learns to squeeze them. Look at
 #    OUT/autoencoder-small/sheets: the first sheet is there before the first step, later ones show people who are held out.
-$UNDERSTUDY train autoencoder-small --out "$OUT/autoencoder-small" --device "$DEVICE" --threads "$THREADS" \
-    --budget "${HOURS}h"
+$UNDERSTUDY train autoencoder-small --out "$OUT/autoencoder-small" --shards "$OUT/shards" --device "$DEVICE" \
+    --threads "$THREADS" --budget 1h
+
+# 2. X-Portrait, in its five stages. Each begins with the one before; the sheets show portrait, driver, result, what the
+#    autoencoder makes of the truth, and the truth.
+$UNDERSTUDY train x-portrait-small "autoencoder=$OUT/autoencoder-small/autoencoder-small.safetensors" \
+    --out "$OUT/x-portrait-small" --shards "$OUT/shards" --device "$DEVICE" --threads "$THREADS" --budget "${HOURS}h"
 
 # What the package ships (and finds, since it looks there):
 #    cp "$OUT/autoencoder-small/autoencoder-small.safetensors" understudy/pretrained/
-echo "done: $OUT/autoencoder-small/autoencoder-small.safetensors"
+#    cp "$OUT/x-portrait-small/x-portrait-small-time/x-portrait-small-time.safetensors" \
+#        understudy/pretrained/x-portrait-small.safetensors
+echo "done: see $OUT/*/sheets"

@@ -10,6 +10,8 @@ from understudy.cast import who as people
 from understudy.cast.draw import Drawn, draw
 from understudy.cast.how import ARKIT_NAMES, How
 from understudy.cast.landmarks import NAMES
+from understudy.cast.paint import chosen
+from understudy.cast.plate import blur
 from understudy.cast.stage import portrait
 from understudy.errors import BadOption
 
@@ -193,6 +195,25 @@ def test_teeth_stay_inside_the_mouth() -> None:
     around = torch.nn.functional.max_pool2d(d.masks.mouth[1:2, None], 3, 1, 1)[0, 0] > 0.05
     assert white.sum() > 5
     assert (white & ~around).sum() == 0
+
+
+@pytest.mark.parametrize(("style", "most"), [("realistic", 1.6), ("cartoon", 2.2), ("pencil", 2.4), ("paint", 1.4)])
+def test_nothing_glitters(style: str, most: float) -> None:
+    """Detail of the size of pixels is noise to whoever must reproduce these pictures: an afro, a buzz cut, a bob."""
+    with torch.no_grad():
+        image = draw(people.sample([2012, 2005, 2009], style), hows.sample([2012, 2005, 2009]), 256).image
+    assert ((image - blur(image, 0.8)).abs().mean((1, 2, 3)) * 255 < most).all()
+
+
+def test_chosen_places_come_back_where_they_were() -> None:
+    picture = torch.arange(24.0).reshape(2, 1, 3, 4)
+    where = torch.zeros(2, 3, 4, dtype=torch.bool)
+    where[0, 1, 2] = where[0, 2, 3] = where[1, 0, 0] = True
+    at = chosen(where)
+    assert at.cut(picture).flatten(1).tolist() == [[6, 11], [12, 12]]
+    assert at.own.flatten(1).tolist() == [[True, True], [True, False]]
+    assert torch.equal(at.pasted(picture, -at.cut(picture)) != picture, where[:, None])
+    assert chosen(torch.zeros_like(where)).own.sum() == 0
 
 
 def test_refusals_say_what_to_do() -> None:

@@ -20,7 +20,8 @@ from understudy.errors import BadMotionFile, Exists, MissingFile, Unwritable, Wr
 from understudy.face.mesh import EYES, canonical
 from understudy.face.neutral import neutral_shape
 from understudy.face.rig import CARRIED, Rig
-from understudy.motion.file import PART, MotionFile, read, read_header
+from understudy.motion.file import MotionFile, read, read_header
+from understudy.motion.kinds import PART
 from understudy.motion.mesh import MotionMesh, join, region_share, whole
 
 Array = npt.NDArray[Any]

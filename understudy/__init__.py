@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from understudy.data.check import check
     from understudy.face.crop import Crop
     from understudy.face.portrait import Portrait
+    from understudy.motion.frames import MotionFrames
     from understudy.motion.mesh import MotionMesh
 
 __version__ = "0.1.0"
@@ -55,6 +56,7 @@ __version__ = "0.1.0"
 HOME: Final = {
     "Clip": "understudy.clip",
     "Crop": "understudy.face.crop",
+    "MotionFrames": "understudy.motion.frames",
     "MotionMesh": "understudy.motion.mesh",
     "Portrait": "understudy.face.portrait",
     "Sound": "understudy.clip",
@@ -82,6 +84,7 @@ __all__ = [
     "MissingExtra",
     "MissingFile",
     "MotionError",
+    "MotionFrames",
     "MotionMesh",
     "NoFace",
     "NoPicture",

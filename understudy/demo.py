@@ -50,7 +50,9 @@ def demo(folder: AnyPath = "understudy-demo", *, progress: Tell = nobody) -> Sho
         raise unwritable(folder, error) from error
     for kind, name in PORTRAITS.items():
         progress(Progress("", note=f"a {kind} portrait performs:"))
-        result = animate(folder / name, driving, out=folder / f"{kind}.mp4", force=True, progress=progress)
+        result = animate(
+            folder / name, driving, out=folder / f"{kind}.mp4", model="warp", force=True, progress=progress
+        )
         films.append(Path(result.output))
         said += result.warnings
     page = folder / "side-by-side.png"

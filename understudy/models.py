@@ -46,8 +46,15 @@ class Model:
     @property
     def here(self) -> bool:
         """Whether it can draw on this machine as it is."""
-        installed = all(find_spec(module) is not None for module in self.modules)
-        return installed and all(weights_file(name) is not None for name in self.weights)
+        return missing_from(self) is None
+
+
+def missing_from(model: Model) -> str | None:
+    """The first thing that a model lacks on this machine, in words; None if it can draw."""
+    for module in model.modules:
+        if find_spec(module) is None:
+            return f"{module}, which is not installed"
+    return next((f"its weights, {name}" for name in model.weights if weights_file(name) is None), None)
 
 
 def weights_file(name: str) -> Path | None:

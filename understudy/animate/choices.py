@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from understudy.errors import BadOption
+from understudy.clip import AnyPath, read_metadata
+from understudy.errors import BadOption, MediaError
 from understudy.generator.warp import Amounts, WarpOptions
-from understudy.models import WARP, X_PORTRAIT_2, Model, named
+from understudy.models import WARP, X_PORTRAIT_2, X_PORTRAIT_SMALL, Model, missing_from, named
 
 PARTS: Final = ("mouth", "eyes", "brows", "pose")
 MOST: Final = 3.0  # of strength
+STEPS: Final = 1000  # of denoising, at most
+DRAWING: Final = (WARP, X_PORTRAIT_SMALL)  # what this version can draw with
+TAG: Final = "cast"  # the word in a picture's metadata by which the cast's pictures are known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +34,9 @@ class Choices:
     max_size: int = 1920
     face: int | None = None
     seed: int = 0
+    steps: int | None = None  # none: the model's own
+    driver: Literal["direct", "bridge"] | None = None  # none: what suits the driver
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.strength) and 0 <= self.strength <= MOST):
@@ -58,6 +66,12 @@ class Choices:
             raise BadOption(f"--face {self.face} is no number of a face", remedy="0, the largest, or more")
         if self.mouth not in (None, "own", "driver"):
             raise BadOption(f"--mouth {self.mouth} is not known", remedy="own or driver")
+        if self.steps is not None and not 1 <= self.steps <= STEPS:
+            raise BadOption(
+                f"--steps {self.steps} is out of range", remedy=f"1 to {STEPS}; without it, the model's own"
+            )
+        if self.driver not in (None, "direct", "bridge"):
+            raise BadOption(f"--driver {self.driver} is not known", remedy="direct or bridge")
 
     def options(self, still: bool) -> WarpOptions:
         """For the warp engine; `still`: the driver is one picture."""
@@ -70,17 +84,13 @@ class Choices:
         return WarpOptions(amounts=amounts, relative=relative, mouth=self.mouth)
 
 
-def choose(model: str, *, device: str, steps: int | None, driver: str | None) -> tuple[Model, str]:
-    """The model that draws, and why, as the rest of a sentence that begins with its name.
+def choose(model: str, choices: Choices, *, cast: bool = False) -> tuple[Model, str]:
+    """The model that draws, and why, as the rest of a sentence that begins with its name. `cast`: whether the
+    portrait's file says that it shows one of the cast.
 
     Errors: `UnknownModel`; `BadOption` for a model that cannot draw here, and for options that it does not have."""
-    if model == "auto":
-        chosen, why = WARP, "draws it: built in, for photos and paintings"
-        if X_PORTRAIT_2.here:
-            why += " (x-portrait-2 is installed, and this version cannot draw with it yet)"
-    else:
-        chosen, why = named(model), "draws it, as asked"
-    if chosen is not WARP:
+    chosen, why = _automatic(choices, cast) if model == "auto" else (named(model), "draws it, as asked")
+    if chosen not in DRAWING:
         raise BadOption(
             f"{chosen.name} cannot draw here"
             if not chosen.here
@@ -88,14 +98,52 @@ def choose(model: str, *, device: str, steps: int | None, driver: str | None) ->
             f"it needs {chosen.needs}",
             "--model warp, which needs nothing; `understudy models` lists all",
         )
-    if steps is not None:
-        raise BadOption("warp takes no --steps: it bends the picture and denoises nothing", remedy="leave it out")
-    if driver is not None:
+    for option, problem, remedy in _strange_to_warp(choices) if chosen is WARP else _strange_to_diffusion(choices):
+        raise BadOption(f"{chosen.name} takes no {option}: {problem}", remedy=remedy)
+    if chosen is WARP and choices.device not in ("auto", "cpu"):
         raise BadOption(
-            "warp takes no --driver: it follows the driver's mesh, directly",
-            f"--driver {driver}, which is for models that follow a motion code",
-            "leave it out",
+            "warp computes on the CPU and needs nothing else", f"--device {choices.device}", "--device auto or cpu"
         )
-    if device not in ("auto", "cpu"):
-        raise BadOption("warp computes on the CPU and needs nothing else", f"--device {device}", "--device auto or cpu")
     return chosen, why
+
+
+def of_the_cast(path: AnyPath) -> bool:
+    """Whether a file says that it shows one of the cast. One that cannot be read does not; who reads it says why."""
+    try:
+        return TAG in read_metadata(path)
+    except MediaError:
+        return False
+
+
+def _automatic(choices: Choices, cast: bool) -> tuple[Model, str]:
+    """What is best for a portrait, of what is here."""
+    if cast:
+        lacking = missing_from(X_PORTRAIT_SMALL)
+        only_warp = next((option for option, _, _ in _strange_to_diffusion(choices)), None)
+        if lacking is None and only_warp is None:
+            return X_PORTRAIT_SMALL, "draws it: the portrait is one of the cast, whom it knows"
+        said = f"it lacks {lacking}" if lacking else f"it takes no {only_warp}"
+        return WARP, f"draws it: built in (the portrait is one of the cast, whom {X_PORTRAIT_SMALL.name} knows; {said})"
+    why = "draws it: built in, for photos and paintings"
+    if X_PORTRAIT_2.here:
+        why += " (x-portrait-2 is installed, and this version cannot draw with it yet)"
+    return WARP, why
+
+
+def _strange_to_warp(choices: Choices) -> Iterator[tuple[str, str, str]]:
+    """Options that were used and that warp does not have: each with the reason, and what to do."""
+    if choices.steps is not None:
+        yield "--steps", "it bends the picture and denoises nothing", "leave it out"
+    if choices.driver is not None:
+        yield "--driver", "it follows the driver's mesh, directly", "leave it out"
+
+
+def _strange_to_diffusion(choices: Choices) -> Iterator[tuple[str, str, str]]:
+    """The same for diffusion models."""
+    whole = "it sees the driver's pictures as they are, and carries all that is in them"
+    if choices.strength != 1:
+        yield "--strength", whole, "leave it out, or --model warp"
+    if choices.only is not None:
+        yield "--only", whole, "leave it out, or --model warp"
+    if choices.mouth is not None:
+        yield "--mouth", "it draws the inside of the mouth itself", "leave it out, or --model warp"

@@ -17,16 +17,14 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any
 
-from understudy.animate.choices import Choices, choose
-from understudy.animate.drawing import drawn
-from understudy.animate.driving import Driving, open_driving
+from understudy.animate.artist import Artist, way_of
+from understudy.animate.choices import Choices, choose, of_the_cast
+from understudy.animate.driving import Driving
 from understudy.clip import AnyPath, Clip, Timed, Warn
 from understudy.clip.media import say
 from understudy.errors import NoFace
 from understudy.face.portrait import Portrait
-from understudy.generator.warp import Reference, Warp
 from understudy.models import Model
-from understudy.motion.mesh import MotionMesh
 
 
 @dataclass(frozen=True)
@@ -36,39 +34,44 @@ class Engine:
     model: Model
     choices: Choices
 
-    def read(self, driving: AnyPath, *, warn: Warn = say) -> Driving:
-        """A film, picture, motion file or Live Link CSV as a stream of motion chunks, watched while it is iterated.
+    def read(self, driving: AnyPath, *, warn: Warn = say) -> Driving[Any]:
+        """A film, picture, motion file or Live Link CSV as a stream of the motion that this model follows, watched
+        while it is iterated.
 
         Errors: those of reading it; `NoFace` while it is watched."""
-        return open_driving(driving, warn=warn)
+        return way_of(self.model).open(driving, self.choices, warn)
 
     def draw(
-        self, portrait: AnyPath | Portrait, motion: Iterable[MotionMesh], *, reference: Reference | None = None
+        self, portrait: AnyPath | Portrait, motion: Iterable[Any], *, reference: Any = None, warn: Warn = say
     ) -> Clip:
         """The performing portrait as a clip with the motion's rate and times, drawn while it is watched.
 
-        `reference`: the driver's frame that counts as the portrait's own, if it is known.
-        Errors: those of reading the portrait; `NoFace` while it is watched."""
+        `reference`: the driver's frame that counts as the portrait's own, if it is known, as the artist of this model
+        finds it. Errors: those of reading the portrait; `NoFace` while it is watched."""
+        cast = False
         if not isinstance(portrait, Portrait):
+            cast = of_the_cast(portrait)
             portrait = Portrait.read(portrait, which=self.choices.face, max_size=self.choices.max_size)
-        single = isinstance(motion, Driving) and motion.single
-        warp = Warp(portrait, self.choices.options(single))
+        driving = motion if isinstance(motion, Driving) else None
+        artist = way_of(self.model).artist(self.model, portrait, self.choices, driving, cast)
+        for text in artist.warnings:
+            warn(text)
         motion, fps = _rate_of(motion)
         height, width = portrait.picture.shape[:2]
         return Clip(
-            fps=fps, size=(width, height), frames=None, seconds=None, opened=lambda: _draw(warp, motion, reference)
+            fps=fps, size=(width, height), frames=None, seconds=None, opened=lambda: _draw(artist, motion, reference)
         )
 
 
-def load(model: str = "auto", *, device: str = "auto", **choices: Any) -> Engine:
+def load(model: str = "auto", **choices: Any) -> Engine:
     """A model by name, ready to read drivers and to draw portraits. `choices` are the fields of `Choices`.
 
     Errors: `UnknownModel`, `BadOption`."""
-    chosen, _ = choose(model, device=device, steps=None, driver=None)
-    return Engine(chosen, Choices(**choices))
+    chosen = Choices(**choices)
+    return Engine(choose(model, chosen)[0], chosen)
 
 
-def _rate_of(motion: Iterable[MotionMesh]) -> tuple[Iterable[MotionMesh], Fraction]:
+def _rate_of(motion: Iterable[Any]) -> tuple[Iterable[Any], Fraction]:
     """The motion, untouched, and its rate."""
     if isinstance(motion, Driving):
         return motion, motion.fps
@@ -79,13 +82,13 @@ def _rate_of(motion: Iterable[MotionMesh]) -> tuple[Iterable[MotionMesh], Fracti
     return (motion if chunks is not motion else chain([first], chunks)), first.rate
 
 
-def _draw(warp: Warp, motion: Iterable[MotionMesh], reference: Reference | None) -> Iterator[Timed]:
-    chunks, waiting = iter(motion), list[MotionMesh]()
+def _draw(artist: Artist[Any, Any], motion: Iterable[Any], reference: Any) -> Iterator[Timed]:
+    chunks, waiting = iter(motion), list[Any]()
     while reference is None:
         chunk = next(chunks, None)
         if chunk is None:
             raise NoFace("there is nobody in this motion", f"{sum(map(len, waiting))} frames without a face")
         waiting.append(chunk)
-        reference = warp.reference([chunk])
-    for when, frame in drawn(warp, chain(waiting, chunks), reference):
+        reference = artist.reference([chunk])
+    for when, frame in artist.draw(chain(waiting, chunks), reference):
         yield Fraction(when).limit_denominator(1_000_000), frame

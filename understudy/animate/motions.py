@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from understudy import __version__
-from understudy.animate.driving import Met, watched
+from understudy.animate.driving import Met, pictured, watched
 from understudy.animate.pace import Pace, Tell, nobody
 from understudy.clip import AnyPath, frame_rate
 from understudy.clip import read as read_clip
@@ -17,6 +17,7 @@ from understudy.clip.landing import refuse_existing
 from understudy.clip.media import once
 from understudy.errors import BadOption
 from understudy.motion import file as motion_file
+from understudy.motion.kinds import KINDS
 from understudy.motion.livelink import PICTURE, livelink_chunks, write_livelink
 from understudy.motion.mesh import MotionMesh, join
 
@@ -28,6 +29,7 @@ class About:
     """What is in a motion. These are the fields of `--json`."""
 
     file: str
+    kind: str  # "mesh" or "frames", which are pictures of the driver
     frames: int
     fps: float
     seconds: float
@@ -58,9 +60,17 @@ class Edits:
 
 
 def keep(
-    driving: AnyPath, out: AnyPath, *, face: int | None = None, force: bool = False, progress: Tell = nobody
+    driving: AnyPath,
+    out: AnyPath,
+    *,
+    face: int | None = None,
+    pictures: bool = False,
+    force: bool = False,
+    progress: Tell = nobody,
 ) -> About:
-    """Watch a film or picture and write its motion. Errors: of reading it, `NoFace`, `Exists`, `Unwritable`."""
+    """Watch a film or picture and write its motion: the mesh, or `pictures` of the driver, which some models follow.
+
+    Errors: of reading it, `NoFace`, `Exists`, `Unwritable`."""
     said: list[str] = []
     refuse_existing(Path(out), force)
     clip = read_clip(driving, warn=once(said.append))
@@ -68,9 +78,9 @@ def keep(
     about = {PICTURE_WIDTH: str(clip.size[0]), "software": f"Understudy {__version__}"}
     pace.begin("watching", clip.frames)
 
-    def told() -> Iterator[MotionMesh]:
+    def told() -> Iterator[Any]:
         done = 0
-        for chunk in watched(clip, name, face, about):
+        for chunk in (pictured if pictures else watched)(clip, name, face, about):
             done += len(chunk)
             pace.at(done)
             yield chunk
@@ -88,10 +98,11 @@ def about_file(path: AnyPath, said: list[str]) -> About:
     """As `about`; with what was said on the way to it."""
     header = motion_file.read_header(path)
     met, last, mouths = Met(), 0.0, False
-    for chunk in met.along(motion_file.read(path)):
-        last, mouths = float(chunk.times[-1]), mouths or chunk.mouths is not None
+    for chunk in met.along(motion_file.parts_of(path, KINDS[header.kind])):
+        last, mouths = float(chunk.times[-1]), mouths or getattr(chunk, "mouths", None) is not None
     return About(
         file=str(path),
+        kind=header.kind,
         frames=met.frames,
         fps=float(header.rate),
         seconds=round(last + float(1 / header.rate), 3),

@@ -36,7 +36,7 @@ class Pace:
     def __init__(self, tell: Tell, often: float = 0.1) -> None:
         self._tell, self._often = tell, often
         self._told = 0.0
-        self._marks: deque[tuple[float, int]] = deque(maxlen=RECENT)
+        self._marks: deque[tuple[float, float]] = deque(maxlen=RECENT)
         self._stage, self._after = "", 0.0
         self._total: int | None = None
         self.announced = False
@@ -50,13 +50,16 @@ class Pace:
         self._marks.clear()
         self._tell(Progress(stage, done, total))
 
-    def at(self, done: int) -> None:
-        """So many frames of the stage are done."""
+    def at(self, done: float) -> None:
+        """So many frames of the stage are done, or as good as done: where frames are made many at a time, a part of
+        them is. What was told before is not taken back."""
         now = time.perf_counter()
+        if self._marks and done < self._marks[-1][1]:
+            return
         self._marks.append((now, done))
         if now - self._told >= self._often or done == self._total:
             self._told = now
-            self._tell(Progress(self._stage, done, self._total, self.left))
+            self._tell(Progress(self._stage, int(done), self._total, self.left))
 
     def announce(self, opening: str) -> None:
         """Say once what is being done and how long it will take, as soon as that could be measured."""
@@ -66,9 +69,11 @@ class Pace:
         self.announced = True
         total = f" for {self._total} frames" if self._total else ""
         expected = "" if left is None else f"; about {spoken(left)}{total}"
-        self._tell(
-            Progress(self._stage, self._marks[-1][1] if self._marks else 0, self._total, left, f"{opening}{expected}")
-        )
+        self._tell(Progress(self._stage, self._done, self._total, left, f"{opening}{expected}"))
+
+    @property
+    def _done(self) -> int:
+        return int(self._marks[-1][1]) if self._marks else 0
 
     @property
     def left(self) -> float | None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from understudy.animate import record
-from understudy.animate.choices import Choices, choose
-from understudy.animate.drawing import Drawn, after, drawn, seconds_a_frame
-from understudy.animate.driving import Driving, Met, open_driving
+from understudy.animate.artist import Artist, Frame, way_of
+from understudy.animate.choices import Choices, choose, of_the_cast
+from understudy.animate.driving import Driving, Met
 from understudy.animate.pace import Pace, Tell, nobody
 from understudy.animate.watching import Spool, reference_in
 from understudy.clip import AnyPath, Film, Warn, write_picture
@@ -20,10 +21,13 @@ from understudy.clip.landing import beside, refuse_existing
 from understudy.clip.media import existing, once
 from understudy.errors import BadOption
 from understudy.face.portrait import Portrait
-from understudy.generator.warp import Reference, Warp
-from understudy.motion.mesh import MotionMesh
+from understudy.motion.kinds import Kind
 
 STARTED: Final = 9  # frames after which it is known how long the rest will take, where nothing had to be watched
+FOLLOWED: Final = {
+    "direct": ", following the driver's own pictures (--driver direct)",
+    "bridge": ", following one of the cast who plays the driver (--driver bridge)",
+}
 STILLS: Final = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -48,6 +52,7 @@ class Result:
     resumed_at: int  # the frame at which this run went on; 0: it began
     watching_seconds: float  # first pass
     drawing_seconds: float  # second pass
+    driver: Literal["direct", "bridge"] | None  # whose pictures were followed; none where a mesh was
 
 
 class Stopped(KeyboardInterrupt):
@@ -70,7 +75,7 @@ def animate(
     only: tuple[str, ...] | None = None,
     relative: bool | None = None,
     mouth: Literal["own", "driver"] | None = None,
-    driver: str | None = None,
+    driver: Literal["direct", "bridge"] | None = None,
     reference_frame: int | Literal["auto"] = "auto",
     face: int | None = None,
     max_size: int = 1920,
@@ -99,29 +104,36 @@ def animate(
         max_size=max_size,
         face=face,
         seed=seed,
+        steps=steps,
+        driver=driver,
+        device=device,
     )
-    chosen, why = choose(model, device=device, steps=steps, driver=driver)
+    who, how = existing(portrait), existing(driving)
+    cast = of_the_cast(who)
+    chosen, why = choose(model, choices, cast=cast)
+    way = way_of(chosen)
     said: list[str] = []
     warn = once(said.append)
-    who, how = existing(portrait), existing(driving)
-    source = open_driving(how, warn=warn)
+    source = way.open(how, choices, warn)
     out = target_of(who, source, out)
     refuse_existing(out, force)
-    warp = Warp(Portrait.read(who, which=face, max_size=max_size, warn=warn), choices.options(source.single))
+    artist = way.artist(chosen, Portrait.read(who, which=face, max_size=max_size, warn=warn), choices, source, cast)
     hashes = {"portrait": record.content(who), "driving": record.content(how)}
     command = command or f"animate({who.name!r}, {how.name!r})"
+    followed = {} if source.driver is None else {"driver": source.driver}
     job = Job(
         source=source,
-        warp=warp,
+        kind=way.kind,
+        artist=artist,
         choices=choices,
         out=out,
         force=force,
         pace=Pace(progress or nobody),
-        opening=f"{chosen.name} {why}",
+        opening=f"{chosen.name} {why}" + FOLLOWED.get(source.driver or "", ""),
         said=said,
         warn=warn,
         hashes=hashes,
-        words=record.words(chosen.name, seed, who, how, command, hashes),
+        words=record.words(chosen.name, seed, who, how, command, hashes) | followed | dict(artist.about),
     )
     made = job.picture() if out.suffix.lower() in STILLS else job.film()
     seconds = time.perf_counter() - begun
@@ -135,7 +147,7 @@ def animate(
         frames_per_second=round((made.frames - made.resumed_at) / seconds, 2),
         peak_memory_mb=round(record.peak_memory(), 1),
         reference_frame=made.reference if made.reference >= 0 else None,
-        warnings=[*said, *job.met.warnings(how.name), *warp.warnings],
+        warnings=[*said, *job.met.warnings(how.name), *artist.warnings],
         width=made.size[0],
         height=made.size[1],
         faceless_frames=job.met.unseen,
@@ -143,10 +155,11 @@ def animate(
         resumed_at=made.resumed_at,
         watching_seconds=round(made.watched - begun, 3),
         drawing_seconds=round(begun + seconds - made.watched, 3),
+        driver=source.driver,
     )
 
 
-def target_of(portrait: Path, source: Driving, out: AnyPath | None) -> Path:
+def target_of(portrait: Path, source: Driving[Any], out: AnyPath | None) -> Path:
     """Where the result goes. Errors: `BadOption` for a kind of file that it cannot be."""
     if out is None:
         return Path(f"{portrait.stem}-{source.path.stem}{'.png' if source.still else '.mp4'}")
@@ -174,8 +187,9 @@ class Made:
 class Job:
     """One portrait, one driver, one result; everything is opened and checked, nothing is drawn yet."""
 
-    source: Driving
-    warp: Warp
+    source: Driving[Any]
+    kind: Kind[Any]
+    artist: Artist[Any, Any]
     choices: Choices
     out: Path
     force: bool
@@ -191,7 +205,8 @@ class Job:
         """One picture of the driver's one."""
         motion = list(self.source)
         reference = self._reference(motion)
-        _, drawn = next(self._draw(motion, reference))
+        with closing(self.artist.draw(motion, reference, crop=self.choices.crop)) as drawing:
+            _, drawn = next(drawing)
         write_picture(self.out, drawn, metadata=self.words, overwrite=self.force)
         return Made(1, 0.0, (drawn.shape[1], drawn.shape[0]), reference.frame, 0, time.perf_counter())
 
@@ -209,7 +224,11 @@ class Job:
                 overwrite=self.force,
                 resume=True,
                 fingerprint=record.fingerprint(
-                    watched=spool.mark, portrait=self.hashes["portrait"], choices=self.choices, draws=self.opening
+                    watched=spool.mark,
+                    portrait=self.hashes["portrait"],
+                    choices=self.choices,
+                    draws=self.opening,
+                    about=dict(self.artist.about),
                 ),
                 warn=self.warn,
             ) as film:
@@ -219,22 +238,36 @@ class Job:
                 watched = time.perf_counter()
                 self._fill(film, motion(), reference)
         except KeyboardInterrupt as stop:
+            if film is None or not film.frames:
+                self._kept.unlink(missing_ok=True)
             raise self._stopped(film) from stop
         except Exception:
             if film is None or not film.frames:  # nothing to go on with: leave nothing
                 spool.discard()
+                self._kept.unlink(missing_ok=True)
             raise
         finally:
             spool.close()
         written = film.close()
         spool.discard()
+        self._kept.unlink(missing_ok=True)
         return Made(written.frames, float(film.fps), written.size, reference.frame, resumed_at, watched)
 
-    def _spool(self) -> Spool:
-        mark = record.fingerprint(driving=self.hashes["driving"], versions=record.versions())
-        return Spool(self.out, mark)
+    @property
+    def _kept(self) -> Path:
+        """What the artist may keep until the film is whole."""
+        return beside(self.out, ".drawn")
 
-    def _watched(self, spool: Spool) -> Callable[[], Iterator[MotionMesh]]:
+    def _spool(self) -> Spool[Any]:
+        mark = record.fingerprint(
+            driving=self.hashes["driving"],
+            versions=record.versions(),
+            kind=self.kind.name,
+            driver=self.source.driver,
+        )
+        return Spool(self.out, mark, self.kind)
+
+    def _watched(self, spool: Spool[Any]) -> Callable[[], Iterator[Any]]:
         """The driver's whole motion, as often as it is wanted; watched now unless it was before."""
         if self.source.kept:
             return self.source.chunks
@@ -243,7 +276,7 @@ class Job:
             for text in earlier:
                 self.warn(text)
             return spool.chunks
-        drawing = (self.source.frames or 0) * seconds_a_frame(self.warp)
+        drawing = self.artist.seconds(self.source.frames or 0)
         self.pace.begin("watching", self.source.frames, after=drawing)
         spool.make(self.source, self._watching, self.said)
         return spool.chunks
@@ -252,20 +285,25 @@ class Job:
         self.pace.at(frames)
         self.pace.announce(self.opening)
 
-    def _reference(self, motion: Iterable[MotionMesh]) -> Reference:
-        return reference_in(motion, self.warp, self.met, self.choices.reference_frame, self.source.path.name)
+    def _reference(self, motion: Iterable[Any]) -> Frame:
+        found: Frame = reference_in(motion, self.artist, self.met, self.choices.reference_frame, self.source.path.name)
+        return found
 
-    def _fill(self, film: Film, motion: Iterator[MotionMesh], reference: Reference) -> None:
+    def _fill(self, film: Film, motion: Iterator[Any], reference: Frame) -> None:
         """Draw what the film does not have yet; the film encodes it in a thread of its own."""
         self.pace.begin("drawing", self.met.frames, done=film.done)
-        for when, frame in self._draw(after(self.warp, motion, reference, film.done), reference):
-            film.add(frame, when)
-            self.pace.at(film.frames)
-            if film.frames - film.done >= STARTED:
-                self.pace.announce(self.opening)
+        crop, kept = self.choices.crop, self._kept
 
-    def _draw(self, motion: Iterable[MotionMesh], reference: Reference) -> Generator[Drawn, None, None]:
-        return drawn(self.warp, motion, reference, crop=self.choices.crop)
+        def told(frames: float) -> None:
+            self.pace.at(frames)
+            self.pace.announce(self.opening)
+
+        with closing(self.artist.draw(motion, reference, crop=crop, done=film.done, kept=kept, told=told)) as drawing:
+            for when, frame in drawing:
+                film.add(frame, when)
+                self.pace.at(film.frames)
+                if film.frames - film.done >= STARTED:
+                    self.pace.announce(self.opening)
 
     def _stopped(self, film: Film | None) -> Stopped:
         if film is None or not film.frames:

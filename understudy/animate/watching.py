@@ -7,29 +7,35 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from understudy.ahead import ahead
+from understudy.animate.artist import Artist, Frame
 from understudy.animate.driving import Driving, Met
 from understudy.clip.landing import beside, unwritable
 from understudy.errors import BadMotionFile, BadOption, NoFace
-from understudy.generator.warp import Reference, Warp
 from understudy.motion.file import MotionFile
-from understudy.motion.mesh import MotionMesh
+from understudy.motion.kinds import Kind
+from understudy.motion.motion import Motion
 
 CHUNKS: Final = 2  # that wait between the face and the disk
 
 
-class Spool:
+M = TypeVar("M", bound=Motion)
+R = TypeVar("R", bound=Frame)
+
+
+class Spool(Generic[M]):
     """The driver's motion on the disk beside the result, until the result is whole. Read part by part, never mapped.
 
     `mark` names what it was made from and with what. A state file is put beside it when it is finished: that, with the
     same mark, is what another run can go on with."""
 
-    def __init__(self, out: Path, mark: str) -> None:
+    def __init__(self, out: Path, mark: str, kind: Kind[Any]) -> None:
+        self.kind = kind
         self.path, self.state = beside(out, ".motion"), beside(out, ".motion.json")
         self.mark = mark
-        self._file: MotionFile | None = None
+        self._file: MotionFile[Any] | None = None
 
     def finished(self) -> list[str] | None:
         """What was said while an earlier run made it; None where there is nothing to go on with."""
@@ -42,7 +48,7 @@ class Spool:
         except (OSError, ValueError, LookupError, TypeError, BadMotionFile):
             return None
 
-    def make(self, source: Driving, done: Callable[[int], None], said: list[str]) -> None:
+    def make(self, source: Driving[M], done: Callable[[int], None], said: list[str]) -> None:
         """Watch the driver; `done` is told how many frames are. What is `said` meanwhile is kept with the motion.
 
         Stopped halfway, nothing is left: what is half watched is watched again. Errors: `NoFace`, `Unwritable`."""
@@ -58,7 +64,7 @@ class Spool:
             self.discard()
             raise
 
-    def chunks(self) -> Iterator[MotionMesh]:
+    def chunks(self) -> Iterator[M]:
         """The motion from its beginning; one reader at a time."""
         assert self._file is not None  # made, or found finished
         return iter(self._file)
@@ -75,8 +81,8 @@ class Spool:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
-    def _opened(self) -> MotionFile:
-        return MotionFile(self.path, exact=True, spool=self.path)
+    def _opened(self) -> MotionFile[Any]:
+        return MotionFile(self.path, exact=True, spool=self.path, kind=self.kind)
 
     def _finish(self, said: list[str]) -> None:
         """Write the state in one step."""
@@ -90,15 +96,13 @@ class Spool:
             raise unwritable(self.state, error) from error
 
 
-def reference_in(
-    motion: Iterable[MotionMesh], warp: Warp, met: Met, asked: int | Literal["auto"], name: str
-) -> Reference:
+def reference_in(motion: Iterable[M], artist: Artist[M, R], met: Met, asked: int | Literal["auto"], name: str) -> R:
     """The frame that counts as the portrait's own, from one pass over the whole motion, counted into `met`.
 
     Errors: `NoFace` where nobody is seen; `BadOption` for a frame that is not there, or shows no face."""
     chunks = met.along(motion)
     if asked == "auto":
-        found = warp.reference(chunks)
+        found = artist.reference(chunks)
         for _ in chunks:
             pass
         if found is None:
@@ -111,7 +115,7 @@ def reference_in(
                 raise BadOption(
                     f"frame {asked} of {name} shows no face", remedy="--reference-frame auto, or another frame"
                 )
-            reference = warp.reference_at(chunk, asked - first, asked)
+            reference = artist.reference_at(chunk, asked - first, asked)
         first += len(chunk)
     if reference is None:
         raise BadOption(

@@ -75,27 +75,46 @@ def _ear_paint(who: Who, side: int, out: Tensor, up: Tensor, back: Tensor, c: Te
 
 
 NECK_TOP = -1.20
+SLOPE = 0.80  # from where the neck widens to where the shoulders are at their widest
+
+
+def half_width(who: Who, up: Tensor) -> Tensor:
+    """Of neck or shoulders at a height, in body space."""
+    return _outline(who, up)[0]
+
+
+def _outline(who: Who, up: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """At a height: half the width, its slope, and how far down the shoulders that is, 0 to 1."""
+    broad = 0.85 + 0.15 * who.jaw_width
+    s = ((NECK_TOP - 0.06 - up) / SLOPE).clamp(0, 1)
+    rise = s * s * (3 - 2 * s)
+    wide = _neck(who) + 1.06 * broad * rise + 0.03 * step(-1.15, -0.8, up)
+    return wide, -1.06 * broad * (6 * s * (1 - s) / SLOPE), rise
+
+
+def _neck(who: Who) -> Tensor:
+    return 0.345 * who.head_width * (0.35 + 0.65 * who.jaw_width)
+
+
+def depth(who: Who, right: Tensor, up: Tensor) -> Tensor:
+    """How far towards the camera the body comes."""
+    wide, _, rise = _outline(who, up)
+    height = (1 - (right / wide) ** 2).clamp_min(0).sqrt()
+    return -0.26 + (0.34 + 0.30 * rise) * height - 0.12 * rise
 
 
 def body(who: Who, right: Tensor, up: Tensor, pixel: Tensor) -> Layer:
     """Neck and shoulders: at every height an ellipse, so they are found without a search. `right, up` in body space."""
-    broad = 0.85 + 0.15 * who.jaw_width
-    neck = 0.345 * who.head_width * (0.35 + 0.65 * who.jaw_width)
-    slope = 0.80
-    s = ((NECK_TOP - 0.06 - up) / slope).clamp(0, 1)
-    rise = s * s * (3 - 2 * s)
-    bend = 6 * s * (1 - s) / slope
-    wide = neck + 1.06 * broad * rise + 0.03 * step(-1.15, -0.8, up)
-    deep = 0.34 + 0.30 * rise
-    d_wide, d_deep = -1.06 * broad * bend, -0.30 * bend
+    wide, d_wide, rise = _outline(who, up)
+    s = ((NECK_TOP - 0.06 - up) / SLOPE).clamp(0, 1)
+    deep, d_deep = 0.34 + 0.30 * rise, -0.30 * (6 * s * (1 - s) / SLOPE)
     u = right / wide
     height = (1 - u * u).clamp_min(0).sqrt()
-    depth = -0.26 + deep * height - 0.12 * rise
     n = torch.stack([u / wide, -(u * u * d_wide / wide + height * height * d_deep / deep), height / deep + 1e-3], 1)
     n = n * torch.rsqrt((n * n).sum(1, keepdim=True) + 1e-6)
     share = cover((right.abs() - wide) * torch.rsqrt(1 + d_wide * d_wide), pixel) * step(-0.55, -0.75, up)
     paint = _neck_paint(who, right, up, n)
-    return Layer(_dressed(who, paint, right, up, pixel, neck), share, depth)
+    return Layer(_dressed(who, paint, right, up, pixel, _neck(who)), share, depth(who, right, up))
 
 
 def _neck_paint(who: Who, x: Tensor, y: Tensor, n: Tensor) -> Paint:

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from understudy.cast.paint import Window, chosen
+from understudy.cast.plate import Plate, blur, grey
 from understudy.cast.soft import step
-from understudy.cast.style import Plate, blur, grey
 
 LENS = 0.5  # pixels, the deviation of what a lens makes of a point
 ALONG = (0.8, 2.0)  # pixels on either side, along an outline
 SHARES = (0.25, 0.125)  # their weights; the place itself has the same as the nearest two together
 
 
-def settled(plate: Plate) -> Plate:
-    """The same as a lens and a sensor would give it: no stairs along outlines, nothing as sharp as a pixel."""
-    pack = torch.cat([plate.image, plate.flat, torch.stack([plate.person, plate.depth], 1)], 1)
+def settled(plate: Plate, drawn: bool = True) -> Plate:
+    """The same as a lens and a sensor would give it: no stairs along outlines, nothing as sharp as a pixel. Unless it
+    is to be `drawn` with lines, only the image and the person: the rest stays."""
+    pack = torch.cat([plate.image, plate.person[:, None]], 1)
+    pack = torch.cat([pack, plate.depth[:, None], plate.flat], 1) if drawn else pack
     right, down, share = _outlines(grey(plate.image) + 0.25 * plate.person)
-    smooth = pack * (1 - 2 * sum(SHARES))
+    # only outlines are looked at
+    at = chosen(share > 0.02)
+    right, down, share = at.cut(torch.stack([right, down, share], 1)).unbind(1)
+    here = at.cut(pack)
+    smooth = here * (1 - 2 * sum(SHARES))
     for far, weight in zip(ALONG, SHARES, strict=True):
         for way in (far, -far):
-            smooth = smooth + weight * _shifted(pack, right * way, down * way)
-    out = blur(pack + (smooth - pack) * share[:, None], LENS)
-    return Plate(out[:, 0:3], out[:, 3:6], out[:, 6], out[:, 7])
+            smooth.add_(_shifted(pack, at, right * way, down * way), alpha=weight)
+    out = blur(at.pasted(pack, torch.lerp(here, smooth, share[:, None])), LENS)
+    if not drawn:
+        return replace(plate, image=out[:, 0:3], person=out[:, 3])
+    return Plate(image=out[:, 0:3], person=out[:, 3], depth=out[:, 4], flat=out[:, 5:8])
 
 
 def _outlines(tone: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -40,9 +51,10 @@ def _outlines(tone: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return -angle.sin(), angle.cos(), strong * step(0.3, 0.8, single)
 
 
-def _shifted(pack: Tensor, right: Tensor, down: Tensor) -> Tensor:
+def _shifted(pack: Tensor, at: Window, right: Tensor, down: Tensor) -> Tensor:
+    """The picture a little way from each place."""
     h, w = pack.shape[-2:]
-    ys = (torch.arange(h, device=pack.device) + 0.5)[None, :, None] + down
-    xs = (torch.arange(w, device=pack.device) + 0.5)[None, None, :] + right
+    ys = (at.index // w)[:, None] + 0.5 + down
+    xs = (at.index % w)[:, None] + 0.5 + right
     grid = torch.stack([xs * (2 / w) - 1, ys * (2 / h) - 1], -1)
     return F.grid_sample(pack, grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from understudy.cast.looks import Looks
 from understudy.cast.shape import CENTRE, FRAME, ellipsoid
 from understudy.cast.soft import CLOUDS, GRAIN, STRANDS, bump, hill, mix, noise, resolved, smax, smin, step
 from understudy.cast.who import AFRO, BALD, BOB, BUN, BUZZ, CURLY, LONG, QUIFF, SHORT, SIDE, WAVY, Who
@@ -49,19 +50,24 @@ def strands(who: Who, d: Directions) -> tuple[Tensor, Tensor, Tensor]:
     return across + torch.where(qx > 0, 0.0, 3.37) + who.shift[:, 0], along, step(0.01, 0.16, qx.abs())
 
 
-def cover(who: Who, d: Directions, skin: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
+def cover(who: Who, d: Directions, skin: Tensor, down: Tensor, worn: Looks) -> tuple[Tensor, Tensor]:
     """How far hair, and how far a hat, stands over the skin; negative where there is none.
 
     `down` (b, 3): the way things fall, as the head sees it: long hair hangs however the head is held."""
     px, py, pz, around = _frame_point(d)
     hairy = _short(who, d, px, py, around)
-    hairy = torch.where(_is(who, BOB, LONG, WAVY) > 0, _hung(who, d, skin, down), hairy)
-    hairy = torch.where(who.cut == AFRO, _afro(who, d, px, py, around, skin), hairy)
-    bun = ellipsoid(d, (0.0, 1.12, -0.42), (0.33, 0.27, 0.31)) - skin
-    tied = torch.where(d[1] > 0.3, smax(hairy, bun, 0.05), hairy)
-    hairy = torch.where(who.cut == BUN, tied, hairy)
+    if worn.hung:
+        hairy = torch.where(_is(who, BOB, LONG, WAVY) > 0, _hung(who, d, skin, down), hairy)
+    if worn.afros:
+        hairy = torch.where(who.cut == AFRO, _afro(who, d, px, py, around, skin), hairy)
+    if worn.buns:
+        bun = ellipsoid(d, (0.0, 1.12, -0.42), (0.33, 0.27, 0.31)) - skin
+        tied = torch.where(d[1] > 0.3, smax(hairy, bun, 0.05), hairy)
+        hairy = torch.where(who.cut == BUN, tied, hairy)
     hairy = torch.where(who.cut == BALD, torch.full_like(hairy, -0.2), hairy)
     hairy = hairy + torch.where(hairy > 0, _clumps(who, d) * hairy.clamp(0, 0.12), torch.zeros_like(hairy))
+    if not worn.hats:
+        return hairy, torch.full_like(hairy, -0.2)
     hat = _hat(who, d, px, py, pz, skin, hairy)
     pressed = torch.minimum(hairy, torch.where(hat > -0.05, torch.full_like(hairy, 0.02), hairy))
     return torch.where((who.hat == 1), pressed, hairy), hat

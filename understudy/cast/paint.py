@@ -90,11 +90,12 @@ def colour3(*rgb: float, like: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of the same size in every picture of a batch, at its own place in each."""
+    """As many places in every picture of a batch, each picture's own: a rectangle, or a row of chosen ones."""
 
     index: Tensor  # (b, height * width) flat indices into a picture
     height: int
     width: int
+    own: Tensor  # (b, height, width) bool: not one that is there already
 
     def cut(self, x: Tensor) -> Tensor:
         """(b, c, h, w) to (b, c, height, width)."""
@@ -109,6 +110,22 @@ class Window:
         return x.reshape(b, c, -1).scatter(2, index, patch.reshape(b, c, -1)).reshape(b, c, h, w)
 
 
+def chosen(where: Tensor) -> Window:
+    """The places where `where` (b, h, w) is true, in a row of the same length for all pictures: those with fewer have
+    some twice, which does no harm where all that is done to a place depends on the place alone."""
+    flat = where.flatten(1)
+    count = flat.sum(1)
+    places = flat.nonzero()[:, 1]
+    n = max(1, int(count.max()))
+    if len(places) == 0:
+        return Window(count.new_zeros(len(flat), 1), 1, 1, torch.zeros_like(flat[:, None, :1]))
+    first = count.cumsum(0) - count
+    turn = torch.arange(n, device=where.device)[None]
+    step = torch.minimum(turn, (count - 1).clamp_min(0)[:, None])
+    index = places[(first[:, None] + step).clamp_max(len(places) - 1)]
+    return Window(index, 1, n, (turn < count[:, None])[:, None])
+
+
 def window(middle: Tensor, side: int, height: int, width: int) -> Window:
     """A window of at most `side` pixels each way around `middle` (b, 2) pixels, moved to lie inside the picture."""
     h, w = min(side, height), min(side, width)
@@ -116,4 +133,5 @@ def window(middle: Tensor, side: int, height: int, width: int) -> Window:
     top = (middle[:, 1] - h / 2).round().clamp(0, height - h).long()
     rows = top[:, None] + torch.arange(h, device=middle.device)
     columns = left[:, None] + torch.arange(w, device=middle.device)
-    return Window((rows[:, :, None] * width + columns[:, None, :]).flatten(1), h, w)
+    index = rows[:, :, None] * width + columns[:, None, :]
+    return Window(index.flatten(1), h, w, torch.ones_like(index, dtype=torch.bool))

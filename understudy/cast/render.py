@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from understudy.cast import hair, wear
-from understudy.cast.body import Layer, body, ear
-from understudy.cast.edges import settled
+from understudy.cast.body import Layer, body, depth, ear, half_width
 from understudy.cast.eye import brow, eye
 from understudy.cast.how import How
 from understudy.cast.landmarks import Landmarks, landmarks
+from understudy.cast.looks import Looks, looks
 from understudy.cast.mouth import mouth
-from understudy.cast.paint import Paint, Spot, window
+from understudy.cast.paint import Paint, Spot, Window, chosen, window
+from understudy.cast.plate import Plate
 from understudy.cast.rig import Face, pose_face
 from understudy.cast.scene import background
 from understudy.cast.shade import Light, cast_shadow, doubled, hair_lit, halved, light, lit
 from understudy.cast.shape import CENTRE, Solid, bake, face_point
 from understudy.cast.skin import beard, nostrils, plain, skin
 from understudy.cast.soft import mix, step
-from understudy.cast.style import Plate, developed
-from understudy.cast.view import DISTANCE, HALF, LOW, PIVOT, Hit, Rays, View, look_up, meet, pixels, rays, view
+from understudy.cast.style import developed
+from understudy.cast.view import (
+    DISTANCE,
+    HALF,
+    LOW,
+    PIVOT,
+    Hit,
+    Rays,
+    Step,
+    View,
+    look_up,
+    meet,
+    one_step,
+    pixels,
+    rays,
+    view,
+)
 from understudy.cast.who import Who
 
 
@@ -48,14 +64,14 @@ class Plan:
     height: int
     width: int
     table: int  # side of the head's map
-    face: int  # windows around features
-    eye: int
+    eye: int  # windows around features
     mouth: int
     ear: int
     shoulders: int  # the row where necks may begin
+    looks: Looks
 
 
-def plan(how: How, height: int, width: int, roomy: bool = False) -> Plan:
+def plan(who: Who, how: How, height: int, width: int, roomy: bool = False) -> Plan:
     """Windows just large enough for the nearest head of the batch, in steps so that shapes repeat. A `roomy` plan is
     the same for all that `how.sample` draws: what is compiled for it is compiled once."""
     scale = math.ceil(float(how.place[:, 2].clamp(0.4, 2.5).max()) * 8 - 1e-4) / 8
@@ -69,25 +85,27 @@ def plan(how: How, height: int, width: int, roomy: bool = False) -> Plan:
         return math.ceil(units * unit / 4) * 4
 
     table = min(512, max(112, height * 9 // 16))
-    return Plan(height, width, table, side(1.90), side(0.76), side(0.92), side(0.62), min(max(row, 0), height - 8))
+    row = min(max(row, 0), height - 8)
+    worn = Looks() if roomy else looks(who)
+    return Plan(height, width, table, side(0.76), side(0.92), side(0.62), row, worn)
 
 
 @dataclass(frozen=True)
 class Stages:
     """The functions that take the time. None decides by a tensor's values, so each can be compiled."""
 
-    solid: Callable[[Who, Face, View, int], Solid]
-    meet: Callable[[Solid, Rays], Hit]
+    solid: Callable[[Who, Face, View, Plan], Solid]
+    step: Step  # of the search along rays
     points: Callable[[Who, Face, View, Solid], Landmarks]
-    skin: Callable[[Who, Face, Spot, Paint], Paint]
+    skin: Callable[[Who, Face, Spot, Paint, Looks], Paint]
     mouth: Callable[[Who, Face, Spot, Paint], Paint]
     left_eye: Callable[[Who, Face, Light, Spot, Paint], Paint]
     right_eye: Callable[[Who, Face, Light, Spot, Paint], Paint]
-    ground: Callable[[Who, View, Rays, Hit, Tensor], tuple[Spot, Paint]]
-    finish: Callable[[Who, View, Hit, Tensor, Paint, Solid, Light], Lit]
+    ground: Callable[[Who, View, Hit, Tensor], tuple[Spot, Paint, Strands]]
+    finish: Callable[[Who, View, Hit, Tensor, Paint, Strands, Tensor, Light, Looks], Tensor]
     ear: Callable[[Who, View, Rays, Light, Tensor, int], Tensor]
-    body: Callable[[Who, View, tuple[Tensor, Tensor], Solid, Light, int, Tensor], Lit]
-    compose: Callable[[Who, Face, View, Rays, Hit, tuple[Tensor, Tensor], Light, Lit, Lit], tuple[Plate, Masks]]
+    body: Callable[[Who, View, Tensor, Tensor, Tensor, Light, Tensor], Tensor]
+    compose: Callable[[Who, Face, View, Rays, Hit, tuple[Tensor, Tensor], Light, Lit, Lit, Looks], tuple[Plate, Masks]]
 
 
 def render(who: Who, how: How, p: Plan, do: Stages) -> tuple[Plate, Masks, Landmarks]:
@@ -96,17 +114,19 @@ def render(who: Who, how: How, p: Plan, do: Stages) -> tuple[Plate, Masks, Landm
     face = pose_face(w, how)
     v = view(how, p.height, p.width)
     lamp = light(w, v)
-    solid = do.solid(w, face, v, p.table)
+    solid = do.solid(w, face, v, p)
     flat = pixels(v)
     r = rays(v, *flat)
-    hit = do.meet(solid, r)
+    hit = meet(solid, r, v.pixel, do.step)
     points = do.points(w, face, v, solid)
     more = look_up(solid.more, hit.direction)
-    spot, paint = do.ground(w, v, r, hit, more)
-    paint = _featured(w, face, lamp, spot, paint, p, points, do)
-    head = _with_ears(w, v, r, lamp, p, do.finish(w, v, hit, more, paint, solid, lamp), points, do)
-    stage = do.body(w, v, flat, solid, lamp, p.shoulders, background(w, v))
-    return (*do.compose(w, face, v, r, hit, flat, lamp, head, stage), points)
+    spot, paint, strands = do.ground(w, v, hit, more)
+    paint = _featured(w, v, face, lamp, hit, strands, spot, paint, p, points, do)
+    shadow = _shadow(solid, lamp, r, hit, p)
+    row = do.finish(w, v, hit, more, paint, strands, hit.where.cut(shadow[:, None])[:, 0], lamp, p.looks)
+    head = _with_ears(w, v, r, lamp, p, _whole(v, hit, row, shadow), points, do)
+    stage = _stage(w, v, flat, solid, lamp, p, background(w, v), do)
+    return (*do.compose(w, face, v, r, hit, flat, lamp, head, stage, p.looks), points)
 
 
 @dataclass(frozen=True)
@@ -123,31 +143,49 @@ class Lit:
     shadow: Tensor
 
 
-def _solid(w: Who, face: Face, v: View, side: int) -> Solid:
-    return bake(w, face, side, lambda d, s: hair.cover(w, d, s, -v.turn[:, 1]))
+def _solid(w: Who, face: Face, v: View, p: Plan) -> Solid:
+    return bake(w, face, p.table, lambda d, s: hair.cover(w, d, s, -v.turn[:, 1], p.looks))
 
 
-def _ground(w: Who, v: View, r: Rays, hit: Hit, more: Tensor) -> tuple[Spot, Paint]:
-    """Bare skin all over the head, and where it is."""
-    spot = _spot(v, r, hit)
-    return spot, plain(w, spot, _unit(more[:, 1:4]), more[:, 4])
+def _shadow(solid: Solid, lamp: Light, r: Rays, hit: Hit, p: Plan) -> Tensor:
+    """How much of the key light reaches the head, (b, h, w), computed at half the size."""
+    at = torch.stack(Rays(r.start, halved(r.way)).at(halved(hit.far)), 1)
+    return doubled(cast_shadow(solid, lamp, at), p.height, p.width)
+
+
+@dataclass(frozen=True)
+class Strands:
+    """What hair is like, (b, 1, n) each: its fine and its broad pattern, and how much of the skin it covers."""
+
+    fine: Tensor
+    broad: Tensor
+    grown: Tensor
+
+
+def _ground(w: Who, v: View, hit: Hit, more: Tensor) -> tuple[Spot, Paint, Strands]:
+    """Bare skin all over the head, where it is, and how much hair grows on it."""
+    spot = _spot(v, hit)
+    normal = _unit(more[:, 1:4])
+    fine, broad = hair.texture(w, hit.direction, hit.point, normal, v.pixel)
+    strands = Strands(fine, broad, hair.grown(w, hit.direction, more[:, 0], fine, v.pixel))
+    return spot, plain(w, spot, normal, more[:, 4]), strands
 
 
 def _unit(x: Tensor) -> Tensor:
     return x * torch.rsqrt((x * x).sum(1, keepdim=True) + 1e-6)
 
 
-def _finish(w: Who, v: View, hit: Hit, more: Tensor, paint: Paint, solid: Solid, lamp: Light) -> Lit:
-    """Light on the painted head, then hair and hat over it."""
+def _finish(
+    w: Who, v: View, hit: Hit, more: Tensor, paint: Paint, strands: Strands, shadow: Tensor, lamp: Light, worn: Looks
+) -> Tensor:
+    """Light on the painted head, then hair and hat over it: (b, 9, 1, n) colour, albedo, hair, eyes, mouth."""
     over, normal, hollow, hat = more[:, 0], _unit(more[:, 1:4]), more[:, 4], more[:, 5]
-    from_centre = torch.stack(hit.point, 1)
-    shadow = doubled(cast_shadow(solid, lamp, halved(from_centre)), v.height, v.width)
     colour = lit(paint, _seen(v, paint.normal), lamp, shadow)
     facing = _seen(v, normal)
-    fine, broad = hair.texture(w, hit.direction, hit.point, normal, v.pixel)
-    albedo = hair.colour(w, fine, broad)
+    fine, grown = strands.fine, strands.grown
+    albedo = hair.colour(w, fine, strands.broad)
     shade = 1 - 3.0 * hollow.clamp(0, 0.2)
-    strands = hair_lit(
+    locks = hair_lit(
         albedo,
         _seen(v, hair.tangent(w, hit.direction, hit.point, normal)),
         facing,
@@ -157,47 +195,64 @@ def _finish(w: Who, v: View, hit: Hit, more: Tensor, paint: Paint, solid: Solid,
         fine,
         hair.sheen(w),
     )
-    grown = hair.grown(w, hit.direction, over, fine, v.pixel)
-    knit, stitch = hair.knit(w, hit.direction, v.pixel)
-    none = torch.zeros_like(over)
-    wool = Paint(knit, normal, none + 0.02, none, none + 0.25, shade * stitch, none, none)
-    capped = step(-0.002, 0.012 + v.pixel * 0.3, hat) * (hat > over - 0.02) * (w.hat > 0)
-    colour = mix(mix(colour, strands, grown), lit(wool, facing, lamp, shadow), capped)
-    bare_skin = (1 - grown) * (1 - capped)
-    return Lit(
-        colour, mix(mix(paint.colour, albedo, grown), knit, capped), step(1.0, 0.0, hit.miss / v.pixel), hit.far,
-        1 - bare_skin, paint.eyes * bare_skin, paint.mouth * bare_skin, shadow,
-    )  # fmt: skip
+    colour, albedo, bare = mix(colour, locks, grown), mix(paint.colour, albedo, grown), 1 - grown
+    if worn.hats:
+        knit, stitch = hair.knit(w, hit.direction, v.pixel)
+        none = torch.zeros_like(over)
+        wool = Paint(knit, normal, none + 0.02, none, none + 0.25, shade * stitch, none, none)
+        capped = step(-0.002, 0.012 + v.pixel * 0.3, hat) * (hat > over - 0.02) * (w.hat > 0)
+        colour, albedo = mix(colour, lit(wool, facing, lamp, shadow), capped), mix(albedo, knit, capped)
+        bare = bare * (1 - capped)
+    return torch.cat([colour, albedo, torch.stack([1 - bare, paint.eyes * bare, paint.mouth * bare], 1)], 1)
 
 
-def _spot(v: View, r: Rays, hit: Hit) -> Spot:
+def _whole(v: View, hit: Hit, row: Tensor, shadow: Tensor) -> Lit:
+    """The head back in its place in the picture."""
+    b, h, w = hit.far.shape
+    pack = hit.where.pasted(row.new_zeros(b, 9, h, w), row)
+    share = step(1.0, 0.0, hit.miss / v.pixel)
+    hairy, eyes, lips = pack[:, 6:9].unbind(1)
+    return Lit(pack[:, 0:3], pack[:, 3:6], share, hit.far, hairy, eyes, lips, shadow)
+
+
+def _spot(v: View, hit: Hit) -> Spot:
     x, y = face_point(*hit.direction)
     x = torch.where(hit.direction[2] > 0.05, x, x + 9)  # behind the ears there is no face
     origin = v.turn.new_tensor(CENTRE)[None, :, None, None]
-    return Spot(x, y, hit.direction, torch.stack(hit.point, 1) + origin, r.way, v.pixel)
+    return Spot(x, y, hit.direction, torch.stack(hit.point, 1) + origin, hit.way, v.pixel)
 
 
 def _featured(
-    w: Who, face: Face, lamp: Light, spot: Spot, paint: Paint, p: Plan, points: Landmarks, do: Stages
-) -> Paint:
-    """The face's paint, each feature in a window of its own."""
+    w: Who, v: View, face: Face, lamp: Light, hit: Hit, strands: Strands, spot: Spot, paint: Paint, p: Plan,
+    points: Landmarks, do: Stages,
+) -> Paint:  # fmt: skip
+    """The face's paint: skin where it shows, and each feature in a window of its own."""
     where, coat = spot.packed(), paint.packed()
+    shows = (spot.direction[2] > 0.05) & (strands.grown < 0.999) & hit.where.own
+    row, column = hit.where.index // v.width, hit.where.index % v.width
 
-    def within(coat: Tensor, part: str, side: int, painter: Callable[[Spot, Paint], Paint]) -> Tensor:
-        cut = window(points.middle(part), side, p.height, p.width)
+    def within(coat: Tensor, cut: Window, painter: Callable[[Spot, Paint], Paint]) -> Tensor:
         patch = painter(Spot.unpacked(cut.cut(where), spot.pixel), Paint.unpacked(cut.cut(coat)))
         return cut.pasted(coat, patch.packed())
 
-    coat = within(coat, "face", p.face, lambda s, q: do.skin(w, face, s, q))
-    coat = within(coat, "mouth", p.mouth, lambda s, q: do.mouth(w, face, s, q))
-    coat = within(coat, "eye_left", p.eye, lambda s, q: do.left_eye(w, face, lamp, s, q))
-    coat = within(coat, "eye_right", p.eye, lambda s, q: do.right_eye(w, face, lamp, s, q))
+    def around(part: str, side: int) -> Window:
+        middle = points.middle(part)[:, None]
+        near = torch.maximum((column + 0.5 - middle[..., 0]).abs(), (row + 0.5 - middle[..., 1]).abs()) < side / 2
+        return chosen(near[:, None] & shows)
+
+    coat = within(coat, chosen(shows), lambda s, q: do.skin(w, face, s, q, p.looks))
+    coat = within(coat, around("mouth", p.mouth), lambda s, q: do.mouth(w, face, s, q))
+    coat = within(coat, around("eye_left", p.eye), lambda s, q: do.left_eye(w, face, lamp, s, q))
+    coat = within(coat, around("eye_right", p.eye), lambda s, q: do.right_eye(w, face, lamp, s, q))
     return Paint.unpacked(coat)
 
 
-def _skin(w: Who, face: Face, spot: Spot, paint: Paint) -> Paint:
-    paint = nostrils(w, face, spot, beard(w, face, spot, skin(w, face, spot, paint)))
-    return paint.shaded(wear.shadow(w, spot.x, spot.y))
+def _skin(w: Who, face: Face, spot: Spot, paint: Paint, worn: Looks) -> Paint:
+    paint = skin(w, face, spot, paint)
+    if worn.beards:
+        paint = beard(w, face, spot, paint)
+    paint = nostrils(w, face, spot, paint)
+    return paint.shaded(wear.shadow(w, spot.x, spot.y)) if worn.glasses else paint
 
 
 def _left_eye(w: Who, face: Face, lamp: Light, spot: Spot, paint: Paint) -> Paint:
@@ -241,53 +296,86 @@ def _with_ear(w: Who, v: View, r: Rays, lamp: Light, patch: Tensor, side: int) -
     return torch.cat([*colours, torch.stack(rest, 1)], 1)
 
 
-def _with_body(w: Who, v: View, flat: tuple[Tensor, Tensor], solid: Solid, lamp: Light, top: int, back: Tensor) -> Lit:
-    """Neck and shoulders before the background. Only the rows where they can be are computed."""
+def _stage(
+    w: Who, v: View, flat: tuple[Tensor, Tensor], solid: Solid, lamp: Light, p: Plan, back: Tensor, do: Stages
+) -> Lit:
+    """Neck and shoulders before the background. Only where they can be are they computed."""
+    top = p.shoulders
     x = flat[0][:, top:] - v.shift[:, 0, None, None]
     y = flat[1][:, top:] - v.shift[:, 1, None, None]
-    torso: Layer = body(w, x, y, v.pixel)
-    point = torch.stack([x, y, torso.far], 1)
+    at = chosen((x.abs() < half_width(w, y[:, :, :1]) + 1.5 * v.pixel) & (y < -0.55))
+    shadow = _shadow_on_body(w, v, x, y, solid, lamp)
+    right, up, shade = at.cut(torch.stack([x, y, shadow], 1)).unbind(1)
+    below = back[:, :, top:]
+    none = torch.zeros_like(x)
+    pack = torch.cat([below, below, torch.stack([none, none + 99], 1)], 1)
+    pack = at.pasted(pack, do.body(w, v, right, up, shade, lamp, at.cut(below)))
+    above = back[:, :, :top]
+    full = torch.zeros_like(flat[0])
+    colour, albedo = torch.cat([above, pack[:, 0:3]], 2), torch.cat([above, pack[:, 3:6]], 2)
+    share, far = torch.cat([full[:, :top], pack[:, 6]], 1), torch.cat([full[:, :top] + 99, pack[:, 7]], 1)
+    return Lit(colour, albedo, share, far, full, full, full, full)
+
+
+def _shadow_on_body(w: Who, v: View, x: Tensor, y: Tensor, solid: Solid, lamp: Light) -> Tensor:
+    """How much of the key light the head lets through to neck and shoulders, computed at half the size."""
+    height, width = x.shape[-2:]
+    x, y = halved(x), halved(y)
     pivot = v.turn.new_tensor(PIVOT)[None, :, None, None]
     centre = v.turn.new_tensor(CENTRE)[None, :, None, None]
+    point = torch.stack([x, y, depth(w, x, y)], 1)
     from_head = _seen(replace(v, turn=v.turn.transpose(1, 2)), point - pivot) + pivot - centre
-    height, width = x.shape[-2:]
-    shadow = doubled(cast_shadow(solid, lamp, halved(from_head), 0.08), height, width)
+    return doubled(cast_shadow(solid, lamp, from_head, 0.08), height, width)
+
+
+def _body(w: Who, v: View, x: Tensor, y: Tensor, shadow: Tensor, lamp: Light, back: Tensor) -> Tensor:
+    """(b, 8, 1, n): colour and albedo of the body over the background, its share, how far it is."""
+    torso: Layer = body(w, x, y, v.pixel)
     shown = lit(torso.paint, torso.paint.normal, lamp, shadow)
     far = (x * x + (y - LOW) ** 2 + (DISTANCE - torso.far) ** 2).sqrt()
-
-    def under(above: Tensor, below: Tensor) -> Tensor:
-        return torch.cat([above[..., :top, :].expand(*below.shape[:-2], -1, -1), below], -2)
-
-    colour = under(back, mix(back[:, :, top:], shown, torso.share))
-    albedo = under(back, mix(back[:, :, top:], torso.paint.colour, torso.share))
-    none = torch.zeros_like(flat[0])
-    return Lit(colour, albedo, under(none, torso.share), under(none + 99, far), none, none, none, none)
+    colours = [mix(back, shown, torso.share), mix(back, torso.paint.colour, torso.share)]
+    return torch.cat([*colours, torch.stack([torso.share, far], 1)], 1)
 
 
 def _composed(
-    w: Who, face: Face, v: View, r: Rays, hit: Hit, flat: tuple[Tensor, Tensor], lamp: Light, head: Lit, stage: Lit
-) -> tuple[Plate, Masks]:
+    w: Who, face: Face, v: View, r: Rays, hit: Hit, flat: tuple[Tensor, Tensor], lamp: Light, head: Lit, stage: Lit,
+    worn: Looks,
+) -> tuple[Plate, Masks]:  # fmt: skip
     before = step(-0.03, 0.03, head.far - stage.far) * stage.share
     on = head.share * (1 - before)
     colour, albedo = mix(stage.colour, head.colour, on), mix(stage.flat, head.flat, on)
-    colour, albedo = wear.earrings(w, v, hit, flat, colour, albedo, lamp)
-    colour, albedo, framed = wear.glasses(w, face, v, r, hit, flat, colour, albedo, lamp)
+    framed = torch.zeros_like(on)
+    hides = hit.far + 1e3 * (hit.miss > 0)  # how far what may hide things is
+    if worn.earrings:
+        colour, albedo = wear.earrings(w, v, hides, flat, colour, albedo, lamp)
+    if worn.glasses:
+        at = chosen(wear.about_eyes(w, face, v, flat))
+        pack = torch.cat([colour, albedo, framed[:, None]], 1)
+        near, right, up = at.cut(torch.stack([hides, *flat], 1)).unbind(1)
+        bare, ray = at.cut(pack), Rays(r.start, at.cut(r.way))
+        with_them = wear.glasses(w, face, v, ray, near, (right, up), bare[:, :3], bare[:, 3:6], lamp)
+        pack = at.pasted(pack, torch.cat([*with_them[:2], with_them[2][:, None]], 1))
+        colour, albedo, framed = pack[:, :3], pack[:, 3:6], pack[:, 6]
     person = torch.maximum(stage.share, head.share)
     far = mix(torch.full_like(on, DISTANCE + 3), stage.far, stage.share)
-    depth = DISTANCE - mix(far, head.far, on)
+    towards = DISTANCE - mix(far, head.far, on)
     hairy = on * head.hair
     masks = Masks(
         face=on - hairy, hair=hairy, body=(person - on).clamp_min(0), background=1 - person,
         eyes=on * head.eyes * (1 - framed), mouth=on * head.mouth,
     )  # fmt: skip
-    return settled(Plate(developed(colour), developed(albedo), person, depth)), masks
+    return Plate(developed(colour), developed(albedo), person, towards), masks
 
 
 PLAIN = Stages(
-    _solid, meet, landmarks, _skin, mouth, _left_eye, _right_eye, _ground, _finish, _with_ear, _with_body, _composed
+    _solid, one_step, landmarks, _skin, mouth, _left_eye, _right_eye, _ground, _finish, _with_ear, _body, _composed
 )
 
 
+FUSED = ("step", "skin", "ground", "finish", "body")  # the others gain little or compile for minutes
+
+
 def compiled() -> Stages:
-    """The same, compiled by torch at first use for each size of picture: minutes once, then faster."""
-    return Stages(*(torch.compile(getattr(PLAIN, f.name), dynamic=False) for f in fields(Stages)))
+    """The same with the stages that gain by it compiled by torch, at first use: a minute or two once, for all numbers
+    of pixels, then faster."""
+    return replace(PLAIN, **{name: torch.compile(getattr(PLAIN, name), dynamic=True) for name in FUSED})

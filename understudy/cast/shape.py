@@ -32,14 +32,19 @@ def chart(x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     return u * k, v * k
 
 
-_DIRECTIONS: dict[tuple[int, str, int | None], Tensor] = {}
+_DIRECTIONS: dict[tuple[int, str, int | None], tuple[Tensor, Tensor, Tensor]] = {}
 
 
 def ready(side: int, device: torch.device) -> None:
     """Have the map's directions on a device."""
     key = (side, device.type, device.index)
     if key not in _DIRECTIONS:
-        _DIRECTIONS[key] = _directions(side, device)
+        flat = _directions(side, device)
+        line = torch.linspace(-1, 1, side, device=device)
+        inside = (line[None] ** 2 + line[:, None] ** 2).flatten() < 1
+        inside[0] = True  # and one of those beyond the disc, which are all the same
+        where = (inside.cumsum(0) - 1) * inside
+        _DIRECTIONS[key] = flat, flat.flatten(1)[:, inside], where
 
 
 def _directions(side: int, device: torch.device) -> Tensor:
@@ -247,10 +252,12 @@ def _lips(face: Face, x: Tensor, y: Tensor) -> Tensor:
 
 def bake(who: Who, face: Face, side: int, cover_head: HeadCover) -> Solid:
     """Draw the map. `cover_head(d, skin) -> (hair over skin, hat over all)` dresses the head."""
-    flat = _DIRECTIONS[(side, who.skin.device.type, who.skin.device.index)]
-    d = (flat[0][None], flat[1][None], flat[2][None])
+    flat, row, where = _DIRECTIONS[(side, who.skin.device.type, who.skin.device.index)]
+    d = (row[None, None, 0], row[None, None, 1], row[None, None, 2])
     skin = relief(who, face, d, base(who, face, d))
     hair, hat = cover_head(d, skin)
+    rows = torch.stack(torch.broadcast_tensors(skin, hair, hat), 1)[:, :, 0]
+    skin, hair, hat = rows[:, :, where].unflatten(2, (side, side)).unbind(1)
     radius = torch.maximum(skin + hair.clamp_min(0), skin + hat.clamp_min(0))
     normal = _normals(flat, radius)
     hollow = _hollow(radius)

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from understudy.cast.edges import settled
+from understudy.cast.plate import Plate, blur, grey
 from understudy.cast.soft import CLOUDS, GRAIN, STRANDS, mix, noise, step
 from understudy.cast.who import Who
-
-
-@dataclass(frozen=True)
-class Plate:
-    """A developed picture with what a draughtsman needs to know about it."""
-
-    image: Tensor  # (b, 3, h, w) sRGB
-    flat: Tensor  # (b, 3, h, w) sRGB without light
-    person: Tensor  # (b, h, w) 1 on the person, 0 on the background
-    depth: Tensor  # (b, h, w) head units
 
 
 def developed(colour: Tensor) -> Tensor:
@@ -29,27 +20,6 @@ def developed(colour: Tensor) -> Tensor:
     c = colour.clamp_min(0) * 1.02
     c = (c * (1 + c / 6.0) / (1 + 0.42 * c)).clamp(0, 1)
     return torch.where(c <= 0.0031308, c * 12.92, 1.055 * c.clamp_min(1e-6) ** (1 / 2.4) - 0.055)
-
-
-def grey(image: Tensor) -> Tensor:
-    """Luma (b, h, w)."""
-    return image[:, 0] * 0.30 + image[:, 1] * 0.59 + image[:, 2] * 0.11
-
-
-def blur(x: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of (b, c, h, w); `sigma` in pixels. Sums of shifted pictures: many times faster than convolution."""
-    reach = max(1, math.ceil(2.5 * sigma))
-    weights = [math.exp(-0.5 * (i / sigma) ** 2) for i in range(reach + 1)]
-    whole = 2 * sum(weights) - 1
-    weights = [w / whole for w in weights]
-    h, w = x.shape[-2:]
-    for along, size, edges in ((-1, w, (reach, reach, 0, 0)), (-2, h, (0, 0, reach, reach))):
-        padded = F.pad(x, edges, mode="replicate")
-        x = padded.narrow(along, reach, size) * weights[0]
-        for i in range(1, reach + 1):
-            for at in (reach - i, reach + i):
-                x.add_(padded.narrow(along, at, size), alpha=weights[i])
-    return x
 
 
 def lines(plate: Plate, sigma: float, strength: float) -> Tensor:
@@ -199,5 +169,5 @@ def finished(who: Who, plate: Plate, styles: Tensor) -> Tensor:
     for index in sorted(set(styles.tolist())):
         rows = (styles == index).nonzero()[:, 0]
         part = Plate(plate.image[rows], plate.flat[rows], plate.person[rows], plate.depth[rows])
-        out[rows] = PASSES[index](who[rows], part)
+        out[rows] = PASSES[index](who[rows], settled(part, drawn=PASSES[index] not in (realistic, paint)))
     return out.clamp(0, 1)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from understudy.cast.how import PITCH, ROLL, YAW, How
-from understudy.cast.shape import CENTRE, Solid, chart
+from understudy.cast.paint import Window, chosen
+from understudy.cast.shape import CENTRE, FINER, Solid, chart
 
 DISTANCE = 8.5  # from the camera to the middle of the head: a portrait lens
 HALF = 1.536  # what half of the picture's height shows at that distance
@@ -68,7 +70,8 @@ class Rays:
 
     def at(self, far: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         s, w = self.start[:, :, None, None], self.way
-        return s[:, 0] + w[:, 0] * far, s[:, 1] + w[:, 1] * far, s[:, 2] + w[:, 2] * far
+        at = [torch.addcmul(s[:, i], w[:, i], far) for i in range(3)]
+        return at[0], at[1], at[2]
 
 
 def rays(v: View, right: Tensor, up: Tensor) -> Rays:
@@ -112,38 +115,75 @@ def look_up(table: Tensor, d: tuple[Tensor, Tensor, Tensor]) -> Tensor:
 
 @dataclass(frozen=True)
 class Hit:
-    """Where rays meet, or pass nearest to, the head."""
+    """Where rays meet the head. What is known of those that do stands in a row (b, 1, n), from the places `where`."""
 
-    far: Tensor  # (b, h, w) distance along the ray
+    far: Tensor  # (b, h, w) distance along the ray to the head, or roughly to where it passes nearest
+    miss: Tensor  # (b, h, w) gap between ray and head, 0 where they meet; large where they are far apart
+    where: Window
+    way: Tensor  # (b, 3, 1, n) the rays
     point: tuple[Tensor, Tensor, Tensor]  # from CENTRE
     direction: tuple[Tensor, Tensor, Tensor]  # the same, unit
-    miss: Tensor  # (b, h, w) gap between ray and head, 0 where they meet
 
 
-def meet(solid: Solid, r: Rays) -> Hit:
+FAR = 1e2
+CLOSE = 0.01  # places this near each other have a flat surface between them
+SLACK = 0.12  # rays that a search at half the size misses by more meet nothing
+
+
+def meet(solid: Solid, r: Rays, pixel: Tensor, do: Step) -> Hit:
     """Where rays first meet the head: a search at half the size, then at full size from just before what it found."""
-    sparse = Rays(r.start, r.way[:, :, ::2, ::2])
-    first = _search(solid, sparse, _entry(solid, sparse), 28)
     h, w = r.way.shape[-2:]
+    first = _coarse(solid, Rays(r.start, r.way[:, :, ::2, ::2]), do)
+    met = first.inside < FAR
 
     def full(x: Tensor) -> Tensor:
-        return F.max_pool2d(x[:, None], 3, 1, 1).repeat_interleave(2, 2).repeat_interleave(2, 3)[:, 0, :h, :w]
+        return x.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, :h, :w]
 
-    near = -full(-first.outside) - 0.004
-    behind = full(torch.where(first.inside < FAR, first.outside, -FAR)) - 0.03
-    found = _search(solid, r, near, 4)
-    # rays that slipped past an edge go on from where their neighbours met what is behind it
-    past = found.best < found.outside  # the edge, that is: the nearest place lies behind
-    onward = torch.where(
-        found.inside < FAR, near, torch.where(past, torch.maximum(found.outside, behind), found.outside)
-    )
-    found = _search(solid, r, onward, 5, found)
-    gap, inside = found.gap, found.inside
-    met = inside < FAR
-    far = torch.where(met, found.between(), found.best)
-    x, y, z = r.at(far)
+    def spread(x: Tensor) -> Tensor:
+        return F.max_pool2d(x[:, None], 3, 1, 1)[:, 0]
+
+    near = -spread(-first.outside) - 0.004
+    behind = spread(torch.where(met, first.outside, -FAR)) - 0.03
+    at = chosen(full(spread((met | (first.gap < SLACK)).float())) > 0)
+    way, (near, behind) = at.cut(r.way), at.cut(torch.stack([full(near), full(behind)], 1)).unbind(1)
+    found = _fine(solid, Rays(r.start, way), near, behind, at.own, do)
+    far = at.pasted(full(first.best)[:, None], found[:, :1])[:, 0]
+    miss = _closed(at.pasted(torch.full_like(far, FAR)[:, None], found[:, 1:])[:, 0])
+    return _hit(r, far, miss, chosen(miss < pixel))
+
+
+def _hit(r: Rays, far: Tensor, miss: Tensor, where: Window) -> Hit:
+    way = where.cut(r.way)
+    x, y, z = Rays(r.start, way).at(where.cut(far[:, None])[:, 0])
     scale = torch.rsqrt(x * x + y * y + z * z)
-    return Hit(far, (x, y, z), (x * scale, y * scale, z * scale), _closed(torch.where(met, 0, gap.clamp_min(0))))
+    return Hit(far, miss, where, way, (x, y, z), (x * scale, y * scale, z * scale))
+
+
+def _coarse(solid: Solid, r: Rays, do: Step) -> _March:
+    m = _begun(_entry(solid, r))
+    m = _marched(solid, r, m, 10, do)
+    limit = _limit(r)
+    # who has met something stops when that is narrowed down well enough to start the next search from
+    going = torch.where(m.inside < FAR, m.inside - m.outside > 2e-4, m.far < limit)
+    at = chosen(going)
+    part = _marched(solid, Rays(r.start, at.cut(r.way)), _March.unpacked(at.cut(m.packed())), 18, do)
+    return _March.unpacked(at.pasted(m.packed(), part.packed()))
+
+
+def _fine(solid: Solid, r: Rays, near: Tensor, behind: Tensor, own: Tensor, do: Step) -> Tensor:
+    """(b, 2, 1, n): how far, and by how much rays miss. `near`: where to start; `behind`: where neighbours met what is
+    behind an edge that a ray slips past."""
+    m = _marched(solid, r, _begun(near), 4, do)
+    past = m.best < m.outside  # the edge, that is: the nearest place lies behind
+    onward = torch.where(past, torch.maximum(m.outside, behind), m.outside)
+    met = m.inside < FAR
+    m = replace(m, far=torch.where(met, m.outside + (m.inside - m.outside) * 0.5, onward))
+    # between two places this near each other the surface is as good as flat
+    at = chosen(torch.where(met, m.inside - m.outside > CLOSE, m.far < _limit(r)) & own)
+    part = _marched(solid, Rays(r.start, at.cut(r.way)), _March.unpacked(at.cut(m.packed())), 5, do)
+    m = _March.unpacked(at.pasted(m.packed(), part.packed()))
+    met = m.inside < FAR
+    return torch.stack([torch.where(met, m.between(), m.best), torch.where(met, 0, m.gap.clamp_min(0))], 1)
 
 
 def _closed(miss: Tensor) -> Tensor:
@@ -152,21 +192,29 @@ def _closed(miss: Tensor) -> Tensor:
     return F.max_pool2d(near, 3, 1, 1)[:, 0]
 
 
-FAR = 1e2
+def _nearest(r: Rays) -> Tensor:
+    """How far along rays pass nearest to CENTRE."""
+    return -(r.start[:, :, None, None] * r.way).sum(1)
+
+
+def _limit(r: Rays) -> Tensor:
+    return _nearest(r) + 1.9
 
 
 def _entry(solid: Solid, r: Rays) -> Tensor:
     """Where rays enter the ball around the head, or pass nearest to its middle."""
-    middle = -(r.start[:, :, None, None] * r.way).sum(1)
+    middle = _nearest(r)
     aside = ((r.start * r.start).sum(1)[:, None, None] - middle * middle).clamp_min(0)
     ball = solid.radius.amax((1, 2, 3))[:, None, None] ** 2
     return middle - (ball - aside).clamp_min(0).sqrt()
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What a search knows: the nearest place so far and its gap, the last place outside, the first inside or FAR."""
+class _March:
+    """What a search along rays knows, (b, h, w) each: where it looks next, the nearest place so far and its gap, the
+    last place outside, the first inside or FAR."""
 
+    far: Tensor
     best: Tensor
     gap: Tensor
     outside: Tensor
@@ -179,29 +227,57 @@ class _Found:
         share = (self.outside_gap / (self.outside_gap - self.inside_gap)).clamp(0.0, 1.0)
         return self.outside + (self.inside - self.outside) * share
 
+    def packed(self) -> Tensor:
+        return torch.stack(
+            [self.far, self.best, self.gap, self.outside, self.outside_gap, self.inside, self.inside_gap], 1
+        )
 
-def _search(solid: Solid, r: Rays, far: Tensor, steps: int, found: _Found | None = None) -> _Found:
-    """March from `far` until inside, then narrow down; where `found` is inside already, go on narrowing."""
-    limit = -(r.start[:, :, None, None] * r.way).sum(1) + 1.9
-    best, best_gap = far, torch.full_like(far, 1e3)
-    outside, outside_gap = far, torch.full_like(far, 1e3)
-    inside, inside_gap = torch.full_like(far, FAR), torch.full_like(far, -1.0)
-    if found is not None:
-        best, best_gap, inside, inside_gap = found.best, found.gap, found.inside, found.inside_gap
-        outside, outside_gap = found.outside, found.outside_gap
-        far = torch.where(inside < FAR, outside + (inside - outside) * 0.5, far)
+    @staticmethod
+    def unpacked(pack: Tensor) -> _March:
+        return _March(*pack.unbind(1))
+
+
+def _begun(far: Tensor) -> _March:
+    unknown = torch.full_like(far, 1e3)
+    return _March(far, far, unknown, far, unknown, torch.full_like(far, FAR), torch.full_like(far, -1.0))
+
+
+def _marched(solid: Solid, r: Rays, m: _March, steps: int, do: Step) -> _March:
+    """March on until inside, then narrow down."""
+    limit = _limit(r)
+    state = (m.far, m.best, m.gap, m.outside, m.outside_gap, m.inside, m.inside_gap)
     for _ in range(steps):
-        x, y, z = r.at(far)
-        scale = torch.rsqrt(x * x + y * y + z * z)
-        gap = 1 / scale - look_up(solid.radius, (x * scale, y * scale, z * scale))[:, 0]
-        better = gap.abs() < best_gap.abs()
-        best, best_gap = torch.where(better, far, best), torch.where(better, gap, best_gap)
-        out = gap > 0
-        closing = (outside_gap - gap) / (far - outside).clamp_min(1e-5)  # how fast the gap closes along the ray
-        pace = torch.where((gap < 0.06) & (closing > 0), (0.85 / closing.clamp_min(1e-3)).clamp(0.6, 2.5), 0.68)
-        outside, outside_gap = torch.where(out, far, outside), torch.where(out, gap, outside_gap)
-        inside, inside_gap = torch.where(out, inside, far), torch.where(out, inside_gap, gap)
-        share = (outside_gap / (outside_gap - inside_gap)).clamp(0.12, 0.88)
-        between = outside + (inside - outside) * share
-        far = torch.where(inside < FAR, between, torch.minimum(far + (gap * pace).clamp_min(0.028), limit))
-    return _Found(best, best_gap, outside, outside_gap, inside, inside_gap)
+        state = do(_gap(solid, r, state[0]), limit, *state)
+    return _March(*state)
+
+
+def one_step(
+    gap: Tensor, limit: Tensor, far: Tensor, best: Tensor, best_gap: Tensor, outside: Tensor, outside_gap: Tensor,
+    inside: Tensor, inside_gap: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """What a march knows after it has found `gap` at `far`."""
+    better = gap.abs() < best_gap.abs()
+    best, best_gap = torch.where(better, far, best), torch.where(better, gap, best_gap)
+    out = gap > 0
+    closing = (outside_gap - gap) / (far - outside).clamp_min(1e-5)  # how fast the gap closes along the ray
+    pace = torch.where((gap < 0.06) & (closing > 0), (0.85 / closing.clamp_min(1e-3)).clamp(0.6, 2.5), 0.68)
+    outside, outside_gap = torch.where(out, far, outside), torch.where(out, gap, outside_gap)
+    inside, inside_gap = torch.where(out, inside, far), torch.where(out, inside_gap, gap)
+    share = (outside_gap / (outside_gap - inside_gap)).clamp(0.12, 0.88)
+    between = outside + (inside - outside) * share
+    far = torch.where(inside < FAR, between, torch.minimum(far + (gap * pace).clamp_min(0.028), limit))
+    return far, best, best_gap, outside, outside_gap, inside, inside_gap
+
+
+Step = Callable[..., tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]]
+
+
+def _gap(solid: Solid, r: Rays, far: Tensor) -> Tensor:
+    """How far places on rays are over the surface. The same as a `look_up` of the radius in their directions."""
+    x, y, z = r.at(far)
+    radius = torch.sqrt(x * x + y * y + z * z)
+    ahead = z / radius
+    k = torch.rsqrt((2 + 2 * ahead).clamp_min(1e-4)) / radius * (1 + FINER * (0.5 + 0.5 * ahead))
+    grid = torch.stack([x * k, y * k], -1)
+    under = F.grid_sample(solid.radius, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return radius - under[:, 0]

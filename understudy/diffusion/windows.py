@@ -47,16 +47,40 @@ Sample = Callable[[Window, list[Item], Tensor | None], Tensor]
 """(window, what each of its frames is told, latents (known, ...) of the finished ones) -> latents (f, ...) of all."""
 
 
-def overlapped(sample: Sample[Item], told: Iterable[Item], *, size: int, overlap: int) -> Iterator[Tensor]:
-    """Draws a film window by window; yields the new latents of each, (f, ...). `told` has one item per frame.
+@dataclass(frozen=True)
+class Begun:
+    """A film that is gone on with: `start` frames are finished, of which the last `min(start, size)` latents are given.
+
+    `start` must be where a window ended (see `ended`): then what follows is what would have followed."""
+
+    start: int
+    latents: Tensor
+
+    @property
+    def first(self) -> int:
+        """The first frame that has to be told again."""
+        return self.start - len(self.latents)
+
+
+def ended(frames: int, *, size: int, overlap: int) -> int:
+    """Where the last window ended within the first `frames` of a film that goes on."""
+    _check(size, overlap)
+    return 0 if frames < size else size + (frames - size) // (size - overlap) * (size - overlap)
+
+
+def overlapped(
+    sample: Sample[Item], told: Iterable[Item], *, size: int, overlap: int, begun: Begun | None = None
+) -> Iterator[Tensor]:
+    """Draws a film window by window; yields the new latents of each, (f, ...). `told` has one item per frame, and
+    begins at frame `begun.first` of a film that was begun before.
 
     The last window reaches further back, so that it too looks along `size` frames. Holds `size` frames at most.
     """
     _check(size, overlap)
     coming = iter(told)
-    items: list[Item] = []
-    finished: Tensor | None = None
-    start = 0
+    items = [] if begun is None else list(islice(coming, len(begun.latents)))
+    finished = begun.latents if begun is not None and items else None
+    start = 0 if begun is None else begun.start
     while fresh := list(islice(coming, size - (overlap if items else 0))):
         known = min(size - len(fresh), len(items))
         window = Window(start - known, start + len(fresh), known)

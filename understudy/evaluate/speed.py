@@ -95,7 +95,7 @@ def run(what: str, portrait: Path, driver: Path, place: Path) -> Run:
     """`understudy animate` as a person would start it, the start of Python and its imports included.
 
     Errors: `UnderstudyError`, with what the command said."""
-    command = [sys.executable, "-m", "understudy", "animate", str(portrait), str(driver)]
+    command = [sys.executable, "-m", "understudy", "animate", str(portrait), str(driver), "--model", "warp"]
     begun = time.perf_counter()
     done = subprocess.run(
         [*command, "-o", str(place / "out.mp4"), "--force", "--json"], capture_output=True, text=True, check=False

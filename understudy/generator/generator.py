@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, cast
 
 import torch
@@ -26,7 +27,7 @@ from understudy.diffusion.noise import (
     keyed_noise,
     noised,
 )
-from understudy.diffusion.windows import Window, held, overlapped
+from understudy.diffusion.windows import Begun, Window, held, overlapped
 from understudy.errors import BadOption
 from understudy.generator.autoencoder import AutoencoderConfig, TemporalAutoencoderConfig, autoencoder
 from understudy.generator.blocks import Note
@@ -165,6 +166,12 @@ def regrouped(cues: Iterable[Cues], size: int) -> Iterator[Cues]:
         yield waiting
 
 
+def first_cue(begun: Begun) -> int:
+    """The frame from which on cues are needed to go on with a film: hints are then encoded in the groups in which they
+    were, and come out the same to the last bit."""
+    return begun.first // HINTS_TOGETHER * HINTS_TOGETHER
+
+
 class Generator(nn.Module):
     """Portrait and motion to frames."""
 
@@ -244,8 +251,32 @@ class Generator(nn.Module):
     ) -> Iterator[Tensor]:
         """Frames (f, 3, H, W), about [-1, 1], some at a time, as soon as they are finished; cues may never end.
 
+        `still` and `stepped` are those of `latents`."""
+        for latents in self.latents(likeness, cues, manner, still=still, stepped=stepped):
+            yield from self.decoded(latents, manner)
+
+    @torch.no_grad()
+    def decoded(self, latents: Tensor, manner: Manner) -> Iterator[Tensor]:
+        """The frames of what `latents` yields, some at a time."""
+        for some in torch.split(latents, manner.decoded_together):
+            yield self.autoencoder.decode(some)
+
+    @torch.no_grad()
+    def latents(
+        self,
+        likeness: Likeness,
+        cues: Iterable[Cues],
+        manner: Manner,
+        *,
+        still: Cues | None = None,
+        stepped: Callable[[Window, int], None] | None = None,
+        begun: Begun | None = None,
+    ) -> Iterator[Tensor]:
+        """The latents (f, c, h, w) of window after window, finished.
+
         `still`: cues of one frame in which the driver does what the portrait does; guidance draws away from it, as in
-        X-Portrait 2. `stepped` is called after each step of each window.
+        X-Portrait 2. `stepped` is called after each step of each window. `begun`: a film that is gone on with; cues
+        then come from the frame `first_cue(begun)` on.
         """
         config = self.config
         levels = SPACINGS[manner.spacing](manner.steps).to(likeness.latents.device)
@@ -263,9 +294,10 @@ class Generator(nn.Module):
             latents = samplers.last(_watched(states, window, stepped))
             return latents if known is None else torch.cat([known, latents[len(known) :]])
 
-        for latents in overlapped(sample, self._frame_by_frame(cues), size=config.window, overlap=config.overlap):
-            for some in torch.split(latents, manner.decoded_together):
-                yield self.autoencoder.decode(some)
+        told = self._frame_by_frame(cues)
+        if begun is not None:
+            told = islice(told, begun.first - first_cue(begun), None)
+        yield from overlapped(sample, told, size=config.window, overlap=config.overlap, begun=begun)
 
     def _frame_by_frame(self, cues: Iterable[Cues]) -> Iterator[Cues]:
         """Cues of single frames, their hints encoded: once, for all windows and steps."""

@@ -2,9 +2,9 @@
 
 A file holds its performance in parts of some seconds, `0000/points`, `0000/times`, ..., each a tensor, so that it is
 read and written part by part and a film of hours passes through a bounded memory. The header has, as JSON in strings:
-`format`, `version`, `kind` ("mesh"), `rate` ("30000/1001"), `names`, `frames` (of each part) and `provenance`.
-Points are stored as 16-bit steps within each frame's box (0.02 pixels for a face of 1000), insides of mouths as JPEG;
-an exact file has both as they are. `MotionFile` is one that grows: see there.
+`format`, `version`, `kind` ("mesh" or "frames"), `rate` ("30000/1001"), `names`, `frames` (of each part) and
+`provenance`. Points of a mesh are stored as 16-bit steps within each frame's box (0.02 pixels for a face of 1000),
+pictures as JPEG; an exact file has both as they are. `MotionFile` is one that grows: see there.
 
 Files come from strangers: what is read is checked for kind, size and sense before it is used, and no small file can
 fill the memory.
@@ -20,20 +20,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Generic, overload
 
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load as load_part
 from safetensors.numpy import save as save_part
 
 from understudy.clip.landing import landing, refuse_existing, unwritable
-from understudy.errors import BadMotionFile, MissingFile
+from understudy.errors import BadMotionFile, MissingFile, WrongMotion
+from understudy.motion.frames import MotionFrames
+from understudy.motion.kinds import FRAMES, KINDS, MESH, Kind, M, kind_of
 from understudy.motion.mesh import MotionMesh
-from understudy.motion.pack import Tensors, pack, unpack
+from understudy.motion.pack import Tensors
 
 FORMAT: Final = "understudy-motion"
 VERSION: Final = 1
-PART: Final = 256  # frames
 _RECORD: Final = struct.Struct("<4sQI")  # mark, bytes, checksum
 _MARK: Final = b"USMO"
 
@@ -46,6 +47,7 @@ class Header:
     names: tuple[str, ...]
     frames: tuple[int, ...]  # of each part
     provenance: dict[str, str]
+    kind: str = "mesh"
 
     def __len__(self) -> int:
         return sum(self.frames)
@@ -54,27 +56,43 @@ class Header:
 # --- whole files ----------------------------------------------------------------------------------------------------
 
 
-def save(
-    chunks: Iterable[MotionMesh], path: str | os.PathLike[str], *, exact: bool = False, overwrite: bool = False
-) -> None:
+def save(chunks: Iterable[M], path: str | os.PathLike[str], *, exact: bool = False, overwrite: bool = False) -> None:
     """Writes chunks of one performance as a motion file, which takes its name when it is whole.
 
     Errors: `Exists`, `Unwritable`, `WrongMotion` if they are not of one performance."""
     path = Path(path)
     refuse_existing(path, overwrite)
-    with MotionFile(path, exact=exact, spool=path.with_name(f".{path.name[:100]}.{os.getpid()}.spool")) as file:
-        try:
-            for chunk in chunks:
-                file.append(chunk)
-            file.finish(overwrite=overwrite)
-        finally:
+    spool = path.with_name(f".{path.name[:100]}.{os.getpid()}.spool")
+    file: MotionFile[Any] | None = None
+    try:
+        for chunk in chunks:
+            file = file or MotionFile(path, exact=exact, spool=spool, kind=kind_of(chunk))
+            file.append(chunk)
+        file = file or MotionFile(path, exact=exact, spool=spool)
+        file.finish(overwrite=overwrite)
+    finally:
+        if file is not None:
             file.discard()
 
 
 def read(path: str | os.PathLike[str]) -> Iterator[MotionMesh]:
-    """The parts of a motion file, one after the other. Errors: `MissingFile`, `BadMotionFile`."""
+    """The parts of a file of meshes, one after the other. Errors: `MissingFile`, `BadMotionFile`; `WrongMotion` if it
+    is of another kind."""
+    yield from parts_of(path, MESH)
+
+
+def read_frames(path: str | os.PathLike[str]) -> Iterator[MotionFrames]:
+    """The parts of a file of driving pictures, at most 32 frames each; errors as of `read`."""
+    yield from parts_of(path, FRAMES)
+
+
+def parts_of(path: str | os.PathLike[str], kind: Kind[M]) -> Iterator[M]:
+    """The parts of a file of that kind, one after the other; errors as of `read`."""
     path = Path(path)
     header = read_header(path)
+    if header.kind != kind.name:
+        other = KINDS[header.kind]
+        raise WrongMotion(f"{path} is of another kind of motion", f"{other.holds}, not {kind.holds}", other.remedy)
     try:
         with safe_open(path, framework="numpy") as file:
             names: dict[str, list[str]] = {}
@@ -84,7 +102,7 @@ def read(path: str | os.PathLike[str]) -> Iterator[MotionMesh]:
             for index, frames in enumerate(header.frames):
                 part = f"{index:04d}"
                 tensors = {name: file.get_tensor(f"{part}/{name}") for name in names.get(part, [])}
-                yield _part(path, header, frames, tensors)
+                yield _part(path, kind, header, frames, tensors)
     except (SafetensorError, OSError, TypeError, KeyError) as error:
         raise _damaged(path, str(error)) from error
 
@@ -105,19 +123,44 @@ def read_header(path: str | os.PathLike[str]) -> Header:
 # --- files that grow ------------------------------------------------------------------------------------------------
 
 
-class MotionFile:
+class MotionFile(Generic[M]):
     """A motion file while it grows: chunks are appended to a spool beside it, `NAME.spool`, and can be read again at
     any time; `finish` makes the file of them.
 
     A spool that is there already is gone on with: `len()` says how many frames it has, and a part that was being
-    written when the power went is dropped. What is appended must be of the same performance (rate, names,
-    provenance). Closing without finishing keeps the spool.
+    written when the power went is dropped. What is appended must be of the same `kind` (a mesh, unless another is
+    said) and the same performance (rate, names, provenance). Closing without finishing keeps the spool.
 
     Errors: `Unwritable`, `BadMotionFile` for a spool of something else."""
 
+    @overload
     def __init__(
-        self, path: str | os.PathLike[str], *, exact: bool = False, spool: str | os.PathLike[str] | None = None
+        self: MotionFile[MotionMesh],
+        path: str | os.PathLike[str],
+        *,
+        exact: bool = ...,
+        spool: str | os.PathLike[str] | None = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        exact: bool = ...,
+        spool: str | os.PathLike[str] | None = ...,
+        kind: Kind[M],
+    ) -> None: ...
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        exact: bool = False,
+        spool: str | os.PathLike[str] | None = None,
+        kind: Kind[Any] = MESH,
     ) -> None:
+        self.kind: Kind[M] = kind
         self.path = Path(path)
         self.spool = self.path.with_name(self.path.name + ".spool") if spool is None else Path(spool)
         self.exact = exact
@@ -129,7 +172,7 @@ class MotionFile:
             raise unwritable(self.spool, error) from error
         self._recover()
 
-    def __enter__(self) -> MotionFile:
+    def __enter__(self) -> MotionFile[M]:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -138,13 +181,14 @@ class MotionFile:
     def __len__(self) -> int:
         return len(self.header) if self.header else 0
 
-    def append(self, chunk: MotionMesh) -> None:
+    def append(self, chunk: M) -> None:
         """Takes the next frames; they are on disk when this returns."""
-        for first in range(0, len(chunk), PART):
-            self._append(chunk[first : first + PART])
+        for first in range(0, len(chunk), self.kind.part):
+            self._append(chunk[first : first + self.kind.part])
 
-    def _append(self, part: MotionMesh) -> None:
-        same = Header(part.rate, part.names, (), dict(part.provenance))
+    def _append(self, part: M) -> None:
+        names = part.names if isinstance(part, MotionMesh) else ()
+        same = Header(part.rate, names, (), dict(part.provenance), self.kind.name)
         if self.header is None:
             self._write(_about(same, self.exact))
         elif (same.rate, same.names) != (self.header.rate, self.header.names):
@@ -153,18 +197,18 @@ class MotionFile:
                 f"{len(self.header.names)} curves at {self.header.rate} a second",
                 "remove it to begin again",
             )
-        start = self._write(save_part(pack(part, self.exact)))
+        start = self._write(save_part(self.kind.pack(part, self.exact)))
         self._parts.append(start)
-        before = self.header or same
+        before: Header = self.header or same
         self.header = replace(before, frames=(*before.frames, len(part)))
 
-    def __iter__(self) -> Iterator[MotionMesh]:
+    def __iter__(self) -> Iterator[M]:
         """What is in so far, part by part."""
         if self.header is None:
             return
         for index in range(len(self._parts)):
             tensors = load_part(self._bytes(index))
-            yield _part(self.spool, self.header, self.header.frames[index], tensors)
+            yield _part(self.spool, self.kind, self.header, self.header.frames[index], tensors)
 
     def finish(self, *, overwrite: bool = False) -> Path:
         """Makes the motion file, under its final name once whole, and removes the spool.
@@ -213,20 +257,30 @@ class MotionFile:
         while (found := self._record(good)) is not None:
             data, after = found
             if self.header is None:
-                self.header = _header(self.spool, _strings(self.spool, data))
-                self.header = replace(self.header, frames=())
+                self.header = self._first(data)
             else:
-                try:
-                    frames = len(_part(self.spool, self.header, None, load_part(data)))
-                except (SafetensorError, TypeError, KeyError) as error:
-                    raise _damaged(self.spool, str(error)) from error
+                self.header = self._longer(self.header, data)
                 self._parts.append((good + _RECORD.size, len(data)))
-                self.header = replace(self.header, frames=(*self.header.frames, frames))
             good = after
         try:
             self._file.truncate(good)
         except OSError as error:
             raise unwritable(self.spool, error) from error
+
+    def _first(self, data: bytes) -> Header:
+        """The header, of a performance without parts so far."""
+        header = _header(self.spool, _strings(self.spool, data))
+        if header.kind != self.kind.name:
+            raise _damaged(self.spool, f"{KINDS[header.kind].holds}, not {self.kind.holds}")
+        return replace(header, frames=())
+
+    def _longer(self, header: Header, data: bytes) -> Header:
+        """The header, with one part more."""
+        try:
+            frames = len(_part(self.spool, self.kind, header, None, load_part(data)))
+        except (SafetensorError, TypeError, KeyError) as error:
+            raise _damaged(self.spool, str(error)) from error
+        return replace(header, frames=(*header.frames, frames))
 
     def _record(self, at: int) -> tuple[bytes, int] | None:
         self._file.seek(at)
@@ -268,7 +322,7 @@ def _about(header: Header, exact: bool) -> bytes:
     about = {
         "format": FORMAT,
         "version": str(VERSION),
-        "kind": "mesh",
+        "kind": header.kind,
         "rate": str(header.rate),
         "names": json.dumps(header.names),
         "frames": json.dumps(header.frames),
@@ -282,11 +336,12 @@ def _header(path: Path, about: Mapping[str, str]) -> Header:
     if about.get("format") != FORMAT:
         seen = f"a safetensors file of {', '.join(list(about)[:5]) or 'nothing in particular'}"
         raise BadMotionFile(f"{path} is not a motion file", seen, "make one with `understudy motion read`")
-    if about.get("version") != str(VERSION) or about.get("kind") != "mesh":
+    if about.get("version") != str(VERSION) or about.get("kind") not in KINDS:
         raise BadMotionFile(
             f"{path} is a motion file of another version",
             f"version {about.get('version', 'unknown')[:40]}, kind {about.get('kind', 'unknown')[:40]}",
-            f"this program reads version {VERSION} of kind mesh: make the file again, or use the program that made it",
+            f"this program reads version {VERSION} of the kinds {' and '.join(KINDS)}: make the file again, or use the "
+            "program that made it",
         )
     try:
         rate = Fraction(about["rate"])
@@ -305,7 +360,7 @@ def _header(path: Path, about: Mapping[str, str]) -> Header:
     )
     if not sound:
         raise _damaged(path, f"a header without sense: rate {rate}, {len(about['names'])} characters of names")
-    return Header(rate, tuple(names), tuple(frames), provenance)
+    return Header(rate, tuple(names), tuple(frames), provenance, about["kind"])
 
 
 def _strings(path: Path, data: bytes) -> dict[str, str]:
@@ -318,9 +373,9 @@ def _strings(path: Path, data: bytes) -> dict[str, str]:
     return about
 
 
-def _part(path: Path, header: Header, frames: int | None, tensors: Tensors) -> MotionMesh:
+def _part(path: Path, kind: Kind[M], header: Header, frames: int | None, tensors: Tensors) -> M:
     try:
-        return unpack(tensors, header.rate, header.names, header.provenance, frames)
+        return kind.unpack(tensors, header.rate, header.names, header.provenance, frames)
     except ValueError as error:
         raise _damaged(path, str(error)) from error
 

@@ -96,8 +96,8 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
     return XPortraitRecipe(
         name=f"x-portrait-small-{stage}",
         plan=Plan(
-            steps=steps, batch=(64 if filmed else 32) // frames, accumulate=1, clip=1.0, warm_up=50, floor=0.02, average=0.998,
-            bf16=True, seed=STAGES.index(stage), judge_every=500, save_every=250, keep=2,
+            steps=steps, batch=(64 if filmed else 32) // frames, accumulate=1, clip=1.0, warm_up=50, floor=0.02,
+            average=0.998, bf16=True, seed=STAGES.index(stage), judge_every=500, save_every=250, keep=2,
         ),
         start="",
         stage=stage,  # type: ignore[arg-type]
@@ -247,6 +247,8 @@ def drawing(model: Generator, batch: Batch, moment: Moment, recipe: XPortraitRec
     told = (moment.chance.uniform(purpose=_TOLD) >= recipe.dropped).to(answer.device)
     if recipe.stage == "prior":
         told = torch.zeros_like(told)
+    elif recipe.dropped < 1:
+        told[0] |= ~told.any()  # processes that share a batch wait for each other's gradients: all nets take part
     given = torch.zeros_like(wanted)
     if bool(told.any()):
         with torch.no_grad(), torch.autocast(answer.device.type, enabled=False):
