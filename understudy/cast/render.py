@@ -372,7 +372,7 @@ PLAIN = Stages(
 )
 
 
-FUSED = ("step", "skin", "ground", "finish", "body")  # the others gain little or compile for minutes
+FUSED = ("step", "skin", "ground", "finish")  # the others gain little, or compile for minutes
 
 
 def compiled() -> Stages:

@@ -256,8 +256,8 @@ def bake(who: Who, face: Face, side: int, cover_head: HeadCover) -> Solid:
     d = (row[None, None, 0], row[None, None, 1], row[None, None, 2])
     skin = relief(who, face, d, base(who, face, d))
     hair, hat = cover_head(d, skin)
-    rows = torch.stack(torch.broadcast_tensors(skin, hair, hat), 1)[:, :, 0]
-    skin, hair, hat = rows[:, :, where].unflatten(2, (side, side)).unbind(1)
+    rows = torch.stack([skin, hair, hat], 1)[:, :, 0, where]
+    skin, hair, hat = rows.reshape(-1, 3, side, side).unbind(1)
     radius = torch.maximum(skin + hair.clamp_min(0), skin + hat.clamp_min(0))
     normal = _normals(flat, radius)
     hollow = _hollow(radius)

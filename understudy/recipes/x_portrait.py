@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
@@ -114,7 +115,7 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
         fine=2.0,
         level_middle=0.0,
         level_spread=1.0,
-        judged=24,
+        judged=4 if filmed else 24,
         manner=small_manner(),
         storage="int8",
     )  # fmt: skip
@@ -272,12 +273,16 @@ class Exam:
     def __init__(self, recipe: XPortraitRecipe, config: GeneratorConfig) -> None:
         self.recipe, self.config = recipe, config
         self.scores: Mapping[str, float] = {}
-        ensembles = source(recipe, HELD_OUT)
-        few = -(-recipe.judged // ensembles.moments)
-        asked = [question(recipe, ensembles, few, HELD_OUT + n) for n in range(recipe.judged)]
+        self.ensembles = source(recipe, HELD_OUT)
+        same = replace(recipe, plan=replace(recipe.plan, seed=0), frames=1, cross=True)  # for all stages
+        asked = [question(same, self.ensembles, recipe.judged, HELD_OUT + n) for n in range(recipe.judged)]
         self.asked = [replace(q, mirrored=False) for q in asked]
         self.needed = sorted({n for q in self.asked for n in (q.portrait, q.driver_then, *q.drivers, *q.answers)})
-        self.seen = ensembles.batch(self.needed)
+
+    @cached_property
+    def seen(self) -> dict[str, Tensor]:
+        """What is needed, drawn when it is first looked at: of several processes, one judges."""
+        return self.ensembles.batch(self.needed)
 
     def judge(self, model: Generator) -> Judgement:
         """PSNR of whole pictures and of eyes and mouth; of the autoencoder alone; of not moving at all."""
