@@ -16,7 +16,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 .PHONY: help demo test lint slow plain dist pins python clean
 
 help:
-	@echo 'make demo    make a film and a sheet to look at; says where they are'
+	@echo 'make demo    make films and a sheet to look at; says where they are'
 	@echo 'make test    ruff, mypy and pytest; a part of it: make test ARGS="-k clip"'
 	@echo 'make lint    ruff and mypy alone'
 	@echo 'make slow    the tests that take long'
@@ -27,8 +27,14 @@ help:
 	@echo 'make clean   remove .venv and what the tools left behind'
 	@echo
 	@echo 'Another Python than the first that fits: make demo PYTHON=/path/to/python3.12'
+	@echo 'Without PyTorch, and so without the film by diffusion: make demo TORCH=no'
 
+# PyTorch is for the film by diffusion alone; where it cannot be had, there are the other two, and the demo says so.
 demo: $(VENV)/run.done
+ifneq ($(TORCH),no)
+	@$(MAKE) --no-print-directory $(VENV)/torch.done || \
+	    echo '-- PyTorch could not be installed (see above): the demo goes on without it' >&2
+endif
 	$(say) 'The demo'
 	@$(BIN)/understudy demo
 

@@ -1,4 +1,6 @@
-"""The first minute: made-up portraits perform a made-up driver; a sheet shows them side by side. No downloads."""
+"""The first minute: made-up portraits perform a made-up driver; a sheet shows them side by side. No downloads.
+
+Two are bent by `warp`. A third, drawn here and now, is imagined by X-Portrait small, where torch and its weights are."""
 
 from __future__ import annotations
 
@@ -6,19 +8,33 @@ import shutil
 import time
 from dataclasses import dataclass
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from understudy import __version__
+from understudy.animate.choices import TAG
 from understudy.animate.pace import Progress, Tell, nobody
-from understudy.animate.perform import animate
-from understudy.clip import AnyPath, Picture, read, write_picture
+from understudy.animate.perform import Result, animate
+from understudy.clip import AnyPath, Picture, read, read_metadata, write, write_picture
 from understudy.clip.landing import unwritable
 from understudy.data.sheet import Tile, sheet
+from understudy.errors import MissingExtra
+from understudy.extras import absent
+from understudy.models import X_PORTRAIT_SMALL, missing_from
 
 PORTRAITS: Final = {"painted": "portrait-painted.jpg", "realistic": "portrait-realistic.jpg"}
 DRIVER: Final = "driver.mp4"
+PART: Final = 50  # frames of the driver, its first two seconds, for who is drawn by diffusion
+SOMEBODY: Final = 1_000_114  # of the cast; nobody from a million on is trained on
+SIDE: Final = 256  # pixels of a frame of X-Portrait small
 MOMENTS: Final = 6  # of the film, in the sheet
 MADE_UP: Final = "Everybody here is made up: Understudy drew them from numbers, with `understudy cast`."
+BENT: Final = "Painted and realistic are one picture each, bent by warp."
+IMAGINED: Final = (
+    "Imagined: every frame of the last row was drawn anew by X-Portrait small, which saw one picture of this person and "
+    "the driver in the row above, and knows only the cast."
+)
 
 
 @dataclass(frozen=True)
@@ -29,18 +45,19 @@ class Shown:
     films: list[str]
     sheet: str
     driving: str
+    left_out: str | None  # a sentence: why there is no film by diffusion
     seconds: float  # that it took
     warnings: list[str]
 
 
 def demo(folder: AnyPath = "understudy-demo", *, progress: Tell = nobody) -> Shown:
-    """Animate a painted and a realistic portrait, and leave films and a sheet in `folder`; replaces an earlier demo's.
+    """Animate a painted and a realistic portrait by warp and, where it can be, a drawn one by diffusion; leave films
+    and a sheet in `folder`; replaces an earlier demo's.
 
-    Errors: `Unwritable`."""
+    What the diffusion model lacks is said, and is no error. Errors: `Unwritable`."""
     begun = time.perf_counter()
     folder = Path(folder)
     driving = folder / DRIVER
-    films, said = [driving], []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         asset(DRIVER, driving)
@@ -48,18 +65,64 @@ def demo(folder: AnyPath = "understudy-demo", *, progress: Tell = nobody) -> Sho
             asset(name, folder / name)
     except OSError as error:
         raise unwritable(folder, error) from error
+    results: list[Result] = []
     for kind, name in PORTRAITS.items():
         progress(Progress("", note=f"a {kind} portrait performs:"))
-        result = animate(
-            folder / name, driving, out=folder / f"{kind}.mp4", model="warp", force=True, progress=progress
+        results.append(
+            animate(folder / name, driving, out=folder / f"{kind}.mp4", model="warp", force=True, progress=progress)
         )
-        films.append(Path(result.output))
-        said += result.warnings
+    films = [Path(result.output) for result in results]
+    rows = [side_by_side(driving, "the driver"), *(side_by_side(film, film.stem) for film in films)]
+    below = [MADE_UP, BENT]
+    part = folder / "driver-part.mp4"
+    imagined = by_diffusion(folder, driving, part, progress)
+    if isinstance(imagined, Result):
+        results.append(imagined)
+        films.append(Path(imagined.output))
+        rows += [side_by_side(part, "the driver, part"), side_by_side(films[-1], films[-1].stem)]
+        below.append(IMAGINED)
+    else:
+        progress(Progress("", note=imagined))
     page = folder / "side-by-side.png"
-    rows = [side_by_side(film, "the driver" if film == driving else film.stem) for film in films]
-    write_picture(page, sheet(rows, "Understudy: one performance, two portraits", [MADE_UP]), overwrite=True)
-    seconds = round(time.perf_counter() - begun, 1)
-    return Shown(str(folder), [str(film) for film in films[1:]], str(page), str(driving), seconds, said)
+    title = f"Understudy: one performance, {'two' if len(films) == 2 else 'three'} portraits"
+    write_picture(page, sheet(rows, title, below), overwrite=True)
+    return Shown(
+        folder=str(folder),
+        films=[str(film) for film in films],
+        sheet=str(page),
+        driving=str(driving),
+        left_out=imagined if isinstance(imagined, str) else None,
+        seconds=round(time.perf_counter() - begun, 1),
+        warnings=[warning for result in results for warning in result.warnings],
+    )
+
+
+def by_diffusion(folder: Path, driving: Path, part: Path, progress: Tell) -> Result | str:
+    """Somebody of the cast, drawn now, does what the driver does first (`part`); or why not, in a sentence."""
+    name = X_PORTRAIT_SMALL.name
+    lacking = missing_from(X_PORTRAIT_SMALL)
+    if lacking is not None:
+        remedy = "; pip install torch, and the next demo has it" if lacking.startswith("torch") else ""
+        return f"no film by diffusion this time: {name} lacks {lacking}{remedy}"
+    try:
+        from understudy.cast import stage
+
+        portrait = folder / "portrait-imagined.png"
+        progress(Progress("", note="a portrait that is drawn now performs, by diffusion:"))
+        words = {
+            "synthetic": "AI-generated: a made-up person of Understudy's cast; nobody who exists is shown.",
+            "software": f"Understudy {__version__}",
+            TAG: f"who {SOMEBODY}, how at rest, style own",
+        }
+        write_picture(portrait, stage.portrait(SOMEBODY, size=SIDE), metadata=words, overwrite=True)
+        clip = read(driving)
+        said = {key: value for key, value in read_metadata(driving).items() if key in words}
+        write(part, islice(clip, PART), fps=clip.fps, metadata=said, overwrite=True)
+        return animate(portrait, part, out=folder / "imagined.mp4", model=name, force=True, progress=progress)
+    except ImportError as error:
+        return f"no film by diffusion this time: {absent(error, name).happened}"
+    except MissingExtra as error:
+        return f"no film by diffusion this time: {error.happened}"
 
 
 def asset(name: str, to: Path) -> Path:

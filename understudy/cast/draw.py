@@ -39,7 +39,7 @@ def draw(who: Who, how: How, height: int, width: int | None = None, stages: Stag
         raise BadOption(
             "each person needs one expression", f"{len(who)} people and {len(how)} expressions", "who.repeated(n)"
         )
-    sizes = plan(who, how, height, width, roomy=stages is not PLAIN)
+    sizes = plan(who, how, height, width)
     soft.ready(who.skin.device)
     shape.ready(sizes.table, who.skin.device)
     plate, masks, points = render(who, how, sizes, stages)

@@ -71,14 +71,11 @@ class Plan:
     looks: Looks
 
 
-def plan(who: Who, how: How, height: int, width: int, roomy: bool = False) -> Plan:
-    """Windows just large enough for the nearest head of the batch, in steps so that shapes repeat. A `roomy` plan is
-    the same for all that `how.sample` draws: what is compiled for it is compiled once."""
+def plan(who: Who, how: How, height: int, width: int) -> Plan:
+    """Windows just large enough for the nearest head of the batch, in steps so that shapes repeat."""
     scale = math.ceil(float(how.place[:, 2].clamp(0.4, 2.5).max()) * 8 - 1e-4) / 8
-    scale = max(scale, 1.25) if roomy else scale
     unit = height / (2 * HALF) * scale * 1.12  # pixels per head unit; perspective enlarges what is near
     lowest = float(((-0.52 - LOW + how.place[:, 1] * HALF) / (HALF / how.place[:, 2].clamp(0.4, 2.5))).max())
-    lowest = max(lowest, 0.05) if roomy else lowest
     row = int((1 - lowest) * height / 2) // 8 * 8
 
     def side(units: float) -> int:
@@ -86,8 +83,7 @@ def plan(who: Who, how: How, height: int, width: int, roomy: bool = False) -> Pl
 
     table = min(512, max(112, height * 9 // 16))
     row = min(max(row, 0), height - 8)
-    worn = Looks() if roomy else looks(who)
-    return Plan(height, width, table, side(0.76), side(0.92), side(0.62), row, worn)
+    return Plan(height, width, table, side(0.76), side(0.92), side(0.62), row, looks(who))
 
 
 @dataclass(frozen=True)
@@ -240,7 +236,8 @@ def _featured(
         near = torch.maximum((column + 0.5 - middle[..., 0]).abs(), (row + 0.5 - middle[..., 1]).abs()) < side / 2
         return chosen(near[:, None] & shows)
 
-    coat = within(coat, chosen(shows), lambda s, q: do.skin(w, face, s, q, p.looks))
+    worn = p.looks if do.skin is _skin else Looks()  # what is compiled is compiled once, for everybody
+    coat = within(coat, chosen(shows), lambda s, q: do.skin(w, face, s, q, worn))
     coat = within(coat, around("mouth", p.mouth), lambda s, q: do.mouth(w, face, s, q))
     coat = within(coat, around("eye_left", p.eye), lambda s, q: do.left_eye(w, face, lamp, s, q))
     coat = within(coat, around("eye_right", p.eye), lambda s, q: do.right_eye(w, face, lamp, s, q))
@@ -372,7 +369,7 @@ PLAIN = Stages(
 )
 
 
-FUSED = ("step", "skin", "ground", "finish")  # the others gain little, or compile for minutes
+FUSED = ("step", "skin")  # the others gain little, or compile for minutes
 
 
 def compiled() -> Stages:

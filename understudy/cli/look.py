@@ -74,7 +74,8 @@ def demo(
     ),
     json: Json = False,
 ) -> None:
-    """The first minute: made-up portraits perform a made-up driver. Nothing is downloaded."""
+    """The first minute: made-up portraits perform a made-up driver, two by warp and, where torch is, one by diffusion.
+    Nothing is downloaded."""
     from understudy.demo import demo as show_off
 
     with say.progress() as show:
