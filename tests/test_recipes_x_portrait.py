@@ -127,7 +127,7 @@ def test_questions_have_another_person_drive_and_the_same_one_answer() -> None:
         assert len(mine) == len(other) == 1 and mine != other
         assert {n // ensembles.people for n in mine} == {n // ensembles.people for n in other}
         assert [n % ensembles.moments for n in ours] == [n % ensembles.moments for n in theirs]
-        assert len(q.answers) == recipe.frames
+        assert len(q.answers) == recipe.frames and q.portrait not in q.answers
     alone = question(replace(recipe, cross=False), ensembles, 5, 3)
     assert alone.drivers == alone.answers and alone.driver_then == alone.portrait
 

@@ -159,7 +159,8 @@ def question(recipe: XPortraitRecipe, ensembles: Ensembles, count: int, number: 
     other = (one + 1 + throw(people - 1)) % people if recipe.cross else one
     calm = not ensembles.filmed and throw(2) == 0  # portraits are mostly calm
     then = throw(CALM) if calm else throw(moments)
-    now = range(moments) if ensembles.filmed else [throw(moments) for _ in range(recipe.frames)]
+    later = [(then + 1 + throw(moments - 1)) % moments for _ in range(recipe.frames)]  # not what the portrait does
+    now = range(moments) if ensembles.filmed else later
 
     def picture(person: int, moment: int) -> int:
         return ensemble * ensembles.pictures + person * moments + moment
