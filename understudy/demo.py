@@ -1,6 +1,6 @@
 """The first minute: made-up portraits perform a made-up driver; a sheet shows them side by side. No downloads.
 
-Two are bent by `warp`. A third, drawn here and now, is imagined by X-Portrait small, where torch and its weights are."""
+Two are bent by `warp`. A third, drawn now, is imagined by X-Portrait small, where torch and its weights are."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ MOMENTS: Final = 6  # of the film, in the sheet
 MADE_UP: Final = "Everybody here is made up: Understudy drew them from numbers, with `understudy cast`."
 BENT: Final = "Painted and realistic are one picture each, bent by warp."
 IMAGINED: Final = (
-    "Imagined: every frame of the last row was drawn anew by X-Portrait small, which saw one picture of this person and "
-    "the driver in the row above, and knows only the cast."
+    "Imagined: every frame of the last row was drawn anew by X-Portrait small. It was shown one picture of this person "
+    "and the driver of the row above, and it knows only the cast."
 )
 
 

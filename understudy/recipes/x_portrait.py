@@ -249,8 +249,6 @@ def drawing(model: Generator, batch: Batch, moment: Moment, recipe: XPortraitRec
     told = (moment.chance.uniform(purpose=_TOLD) >= recipe.dropped).to(answer.device)
     if recipe.stage == "prior":
         told = torch.zeros_like(told)
-    elif recipe.dropped < 1:
-        told[0] |= ~told.any()  # processes that share a batch wait for each other's gradients: all nets take part
     given = torch.zeros_like(wanted)
     if bool(told.any()):
         with torch.no_grad(), torch.autocast(answer.device.type, enabled=False):

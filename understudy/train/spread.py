@@ -90,7 +90,10 @@ class Together:
             accelerate = import_module("accelerate")
         except ImportError as error:
             raise absent(error, "Training in several processes") from error
-        self.accelerator: Any = accelerate.Accelerator(cpu=cpu)
+        # A reference net's last layers come after its last note, and some samples are told nothing: not every
+        # parameter has a gradient in every step.
+        sparing = accelerate.DistributedDataParallelKwargs(find_unused_parameters=True)
+        self.accelerator: Any = accelerate.Accelerator(cpu=cpu, kwargs_handlers=[sparing])
         self.device: torch.device = self.accelerator.device
         self.rank: int = self.accelerator.process_index
         self.world: int = self.accelerator.num_processes
