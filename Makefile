@@ -32,7 +32,7 @@ help:
 # PyTorch is for the film by diffusion alone; where it cannot be had, there are the other two, and the demo says so.
 demo: $(VENV)/run.done
 ifneq ($(TORCH),no)
-	@$(MAKE) --no-print-directory $(VENV)/torch.done || \
+	@$(MAKE) --no-print-directory --silent $(VENV)/torch.done || \
 	    echo '-- PyTorch could not be installed (see above): the demo goes on without it' >&2
 endif
 	$(say) 'The demo'

@@ -13,6 +13,7 @@ import animate_made as made
 import numpy as np
 import pytest
 import torch
+from toy import SMALL, TOY, by_chance, store
 
 from understudy import models, weights
 from understudy.animate import Progress, Result, Stopped, animate, load
@@ -24,39 +25,14 @@ from understudy.animate.kept import Kept
 from understudy.animate.trained import SLACK, trained
 from understudy.cli import main
 from understudy.clip import Film, Picture, read, read_metadata, read_picture, write_picture
-from understudy.diffusion.noise import RectifiedFlow
 from understudy.errors import BadOption, BadWeights, MissingExtra, MissingFile, WrongMotion
 from understudy.face.portrait import Portrait
-from understudy.generator.autoencoder import AutoencoderConfig
-from understudy.generator.blocks import TimeConfig
-from understudy.generator.control import ControlConfig, HintConfig
-from understudy.generator.generator import Generator, GeneratorConfig
-from understudy.generator.reference import ReferenceConfig
-from understudy.generator.unet import UNetConfig
+from understudy.generator.generator import Generator
 from understudy.models import WARP, X_PORTRAIT_SMALL
 from understudy.motion.frames import MotionFrames, whole
 
-BACKBONE = UNetConfig(channels=8, widths=(16, 16), attended=(True, True), layers=1, heads=2, groups=8, context=4)
-CONTROL = ControlConfig(
-    unet=replace(BACKBONE, widths=(8, 8)), hint=HintConfig(widths=(8, 8), fold=4), into=(*BACKBONE.skips, 16)
-)
-TOY = GeneratorConfig(
-    picture=32,
-    autoencoder=AutoencoderConfig(fold=2, widths=(8, 8), layers=1, groups=4, latents=2, patch=2, scale=1.0),
-    unet=replace(BACKBONE, time=TimeConfig(heads=2, looks=1, longest=10, divide=1, mid=False, after_upsampler=True)),
-    reference=ReferenceConfig(unet=BACKBONE),
-    controls=(CONTROL, CONTROL),
-    shared_context=1,
-    schedule=RectifiedFlow(),
-    prediction="flow",
-    reference_level=0.0,
-    start=None,
-    window=7,
-    overlap=2,
-)
 FRAMES = 54  # a segment of film that is safe, and a few frames more
 STEPS = 2
-SMALL = "x-portrait-small"
 
 
 @pytest.fixture(scope="module")
@@ -69,29 +45,12 @@ def toy(place: Path) -> Iterator[None]:
     """Weights of a generator in which nothing is silent, where fetched ones are looked for; and none are shipped."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # nothing here is worth a second one
-    torch.manual_seed(0)
-    net = Generator(replace(TOY, autoencoder=replace(TOY.autoencoder, scale=0.7)))
-    for value in net.parameters():
-        value.data += 0.1 * torch.randn_like(value)
-    store(place / "weights", net, {"psnr": 4.0})
+    store(place / "weights", by_chance(), {"psnr": 4.0})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "SHIPPED", place / "nothing shipped")
         patch.setenv("UNDERSTUDY_WEIGHTS", str(place / "weights"))
         yield
     torch.set_num_threads(threads)
-
-
-def store(folder: Path, net: Generator, figures: dict[str, float]) -> None:
-    about = weights.About(
-        name="autoencoder-small", config=net.config.autoencoder, recipe={}, commit="c0ffee", figures=figures,
-        storage="fp32",
-    )  # fmt: skip
-    weights.save(folder / "autoencoder-small.safetensors", net.autoencoder.state_dict(), about)
-    rest = {name: value for name, value in net.state_dict().items() if not name.startswith("autoencoder.")}
-    config = replace(net.config, autoencoder=TOY.autoencoder)  # the autoencoder's own file has the last word
-    weights.save(
-        folder / "x-portrait-small.safetensors", rest, replace(about, name=SMALL, config=config, storage="int8")
-    )
 
 
 @pytest.fixture(scope="module")

@@ -230,43 +230,6 @@ def test_check_of_what_cannot_be_used(place: Path, capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out)["verdict"] == "unusable"
 
 
-def test_demo(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """With a short driver; the whole is what `make demo` does."""
-    from understudy import demo
-
-    def short(name: str, to: Path) -> Path:
-        to.unlink(missing_ok=True)
-        return made.driver(to, 8, sound=False) if name == demo.DRIVER else made.portrait(to, 192)
-
-    monkeypatch.setattr(demo, "asset", short)
-    monkeypatch.setattr(demo, "PORTRAITS", {kind: f"{kind}.png" for kind in demo.PORTRAITS})
-    monkeypatch.chdir(place)
-    for _ in range(2):  # the second replaces what the first left
-        assert main(["demo", "--json"]) == 0
-        said = capsys.readouterr()
-    told = json.loads(said.out)
-    assert told["folder"] == "understudy-demo" and len(told["films"]) == 2
-    for path in (*told["films"], told["sheet"], told["driving"]):
-        assert (place / path).stat().st_size > 5_000
-        assert path in said.err
-
-
-@pytest.mark.slow
-def test_the_whole_demo(tmp_path: Path) -> None:
-    """The first minute, in under a minute, with nothing but what is in the package."""
-    done = subprocess.run(
-        [sys.executable, "-m", "understudy", "demo", "--json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert all((tmp_path / path).stat().st_size > 10_000 for path in (*told["films"], told["sheet"], told["driving"]))
-    assert told["seconds"] < 60
-
-
 def test_assets_are_small_and_say_what_they_are() -> None:
     from importlib import resources
 
