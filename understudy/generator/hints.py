@@ -1,8 +1,8 @@
 """What control nets are shown: the driver's picture brought onto the portrait, and its eyes and mouth alone.
 
 One map serves a whole film, found where driver and portrait are most alike; so the driver's own movement stays, and
-only where it happens, and how wide and how high, is the portrait's (X-Portrait's script, `test_xportrait.py`). All of it
-is torch, so that training, measuring and drawing show the very same thing.
+only where it happens, and how wide and how high, is the portrait's (X-Portrait's script, `test_xportrait.py`). All of
+it is torch, so that training, measuring and drawing show the very same thing.
 """
 
 from __future__ import annotations
