@@ -195,3 +195,13 @@ def test_a_course_goes_from_stage_to_stage(tmp_path: Path, monkeypatch: pytest.M
 
 def test_fields_may_come_after_options(tmp_path: Path) -> None:
     assert main(["autoencoder-small", "--out", str(tmp_path), "--device", "cpu", *TOY]) == 0
+
+
+def test_a_decoder_that_learns_alone_changes_no_latent(tmp_path: Path) -> None:
+    run(toy("storage=fp32"), tmp_path / "first")
+    path = tmp_path / "first" / "autoencoder-small.safetensors"
+    run(toy("storage=fp32", f"start={path}", "learns=decoder", "shaken=0.1", "judged=6"), tmp_path / "second")
+    before, after = (weights.load(tmp_path / name / "autoencoder-small.safetensors") for name in ("first", "second"))
+    assert before.about.config == after.about.config  # the scale of latents with it
+    moved = {name for name, value in before.tensors.items() if not torch.equal(value, after.tensors[name])}
+    assert moved and all(name.startswith(("decoder", "post_quant_conv")) for name in moved)

@@ -74,6 +74,9 @@ class AutoencoderRecipe(Recipe):
     """Weights of gradients, divergence, the critic's opinion and its features, beside L1, whose weight is 1."""
     learns: Literal["all", "decoder"]
     """The decoder alone may go on learning when other nets have learnt to speak in these latents."""
+    shaken: float
+    """Noise that the decoder is given besides the latents' own, in units of their size: what other nets say in these
+    latents is not as clean as what the encoder says."""
     judged: int
     """Held-out pictures that are judged."""
     storage: weights.Storage
@@ -102,6 +105,7 @@ def autoencoder_small() -> AutoencoderRecipe:
         opinion=0.01,
         likeness=0.05,
         learns="all",
+        shaken=0.0,
         judged=24,
         storage="bf16",
     )  # fmt: skip
@@ -168,9 +172,10 @@ def attention(batch: Batch, fine: float) -> Tensor:
 def drawing(model: Pair, batch: Batch, moment: Moment, recipe: AutoencoderRecipe) -> Loss:
     """What the autoencoder makes smaller."""
     truth, weight = pixels(batch), attention(batch, recipe.fine)
-    mean, log_variance = model.autoencoder.posterior(truth)
-    noise = moment.chance.normal(*mean.shape[1:]).to(mean.device)
-    result = model.autoencoder.reconstruct(mean.float() + (log_variance.float() / 2).exp() * noise).float()
+    with torch.set_grad_enabled(recipe.learns == "all"):
+        mean, log_variance = model.autoencoder.posterior(truth)
+        latents = _sampled(mean, log_variance, moment, recipe.shaken)
+    result = model.autoencoder.reconstruct(latents).float()
     parts = {
         "l1": far(result, truth, weight),
         "edges": edges(result, truth, weight),
@@ -187,13 +192,21 @@ def drawing(model: Pair, batch: Batch, moment: Moment, recipe: AutoencoderRecipe
     return Loss(total, parts)
 
 
-def telling_apart(model: Pair, batch: Batch, moment: Moment) -> Loss:
+def _sampled(mean: Tensor, log_variance: Tensor, moment: Moment, shaken: float) -> Tensor:
+    noise = moment.chance.normal(*mean.shape[1:]).to(mean.device)
+    deviation = (log_variance.float() / 2).exp()
+    if shaken:
+        size = mean.float().square().mean((1, 2, 3), keepdim=True).sqrt()
+        deviation = (deviation.square() + (shaken * size) ** 2).sqrt()
+    return mean.float() + deviation * noise
+
+
+def telling_apart(model: Pair, batch: Batch, moment: Moment, recipe: AutoencoderRecipe) -> Loss:
     """What the critic makes smaller."""
     truth = pixels(batch)
     with torch.no_grad():
-        mean, log_variance = model.autoencoder.posterior(truth)
-        noise = moment.chance.normal(*mean.shape[1:]).to(mean.device)
-        result = model.autoencoder.reconstruct(mean.float() + (log_variance.float() / 2).exp() * noise).float()
+        latents = _sampled(*model.autoencoder.posterior(truth), moment, recipe.shaken)
+        result = model.autoencoder.reconstruct(latents).float()
     _, opinions = model.critic(torch.cat([truth, result]))
     true, made = opinions.chunk(2)
     total = told_apart(true, made)
@@ -204,10 +217,11 @@ def telling_apart(model: Pair, batch: Batch, moment: Moment) -> Loss:
 class Exam:
     """Held-out people, in the styles of training and in the one that is never trained on."""
 
-    def __init__(self, recipe: AutoencoderRecipe) -> None:
+    def __init__(self, recipe: AutoencoderRecipe, scale: float | None) -> None:
+        """`scale`: of latents, if it must stay what it is."""
         self.recipe = recipe
         self.scores: Mapping[str, float] = {}
-        self.scale = recipe.config.scale
+        self.scale, self.fixed = scale or recipe.config.scale, scale is not None
         few = max(recipe.judged // 3, 1)
         seen, unseen = Drawing(recipe.size), Drawing(recipe.size, style=UNSEEN)
         self.sets = {
@@ -225,7 +239,7 @@ class Exam:
             scores[f"psnr{name}"] = psnr((result - truth) ** 2)
             scores[f"psnr_fine{name}"] = psnr((result - truth) ** 2, places)
             scores[f"sharpness{name}"] = _energy(result, places) / max(_energy(truth, places), 1e-9)
-            if not name:
+            if not name and not self.fixed:
                 self.scale = 1 / max(deviation, 1e-6)
             sheets[f"held-out{name}"] = tiled([truth[:8] / 2 + 0.5, result[:8] / 2 + 0.5])
         scores["latent_scale"] = self.scale
@@ -271,13 +285,14 @@ def task(recipe: AutoencoderRecipe, folder: Path) -> Task:
     model = Pair(recipe)
     with torch.no_grad():  # a net that hears its own noise from the first day first learns to shout
         model.autoencoder.quant_conv.get_parameter("bias")[recipe.config.latents :] = recipe.log_variance
-    if recipe.start:
-        weights.fill(model.autoencoder, weights.load(Path(recipe.start)))
+    begun = weights.load(Path(recipe.start)) if recipe.start else None
+    if begun is not None:
+        weights.fill(model.autoencoder, begun)
     source: shards.Shuffled | Drawing = Drawing(recipe.size)
     if recipe.pictures:
         drawn = shards.Shards(folder / Ensembles(size=recipe.size).kind, recipe.pictures)
         source = shards.Shuffled(drawn, recipe.plan.seed, ("picture", "fine"))
-    exam = Exam(recipe)
+    exam = Exam(recipe, begun.about.config.scale if begun is not None and recipe.learns == "decoder" else None)
     return Task(
         identity=weights.as_json(recipe) | ({} if recipe.pictures else {"looks": looks()}),
         plan=recipe.plan,
@@ -288,8 +303,8 @@ def task(recipe: AutoencoderRecipe, folder: Path) -> Task:
                 rate=recipe.rate, betas=(0.9, 0.99), optimiser="muon",
             ),
             Turn(
-                name="criticise", learns=("critic",), objective=telling_apart, rate=recipe.critic_rate,
-                betas=(0.5, 0.9), start=recipe.critic_from, averaged=False,
+                name="criticise", learns=("critic",), objective=partial(telling_apart, recipe=recipe),
+                rate=recipe.critic_rate, betas=(0.5, 0.9), start=recipe.critic_from, averaged=False,
             ),
         ),
         data=Pictures(source, recipe.plan.seed),
