@@ -9,7 +9,7 @@ import torch
 
 from understudy.cast import who
 from understudy.data.drawn import HELD_OUT, Drawing, looks
-from understudy.data.shards import Samples, Shards, Shuffled, complete, fill
+from understudy.data.shards import Samples, Shards, Shuffled, complete, fill, shared
 from understudy.errors import BadOption, MediaError, MissingFile
 
 ABOUT = {"size": 4}
@@ -43,6 +43,14 @@ def test_what_is_there_is_not_made_again_and_work_can_be_shared(tmp_path: Path) 
     assert asked == [range(4, 8)] and not complete(tmp_path, 10, 4)
     list(fill(tmp_path, 10, 4, ABOUT, watched))
     assert asked[1:] == [range(0, 4), range(8, 10)] and complete(tmp_path, 10, 4)
+
+
+def test_one_of_several_waits_for_the_others(tmp_path: Path) -> None:
+    mine = shared(tmp_path, 10, 4, ABOUT, made, 0, 2)
+    assert [next(mine) for _ in range(3)] == [4, 8, 10] and not complete(tmp_path, 10, 4)
+    assert next(mine) == 10, "not over yet"
+    list(fill(tmp_path, 10, 4, ABOUT, made))
+    assert list(mine) == [] and complete(tmp_path, 10, 4)
 
 
 def test_other_samples_are_refused(tmp_path: Path) -> None:

@@ -194,3 +194,5 @@ def test_what_is_drawn_ahead_is_what_is_asked_for(tmp_path: Path) -> None:
     assert list(drawn_ahead(small_ones, tmp_path, 32)) == []
     with pytest.raises(BadOption, match="other samples"):
         list(drawn_ahead(replace(small_ones, size=48), tmp_path, 64))
+    with pytest.raises(BadOption, match="size: 32 there, 48 asked for"):
+        list(drawn_ahead(replace(small_ones, size=48), tmp_path, 32))

@@ -85,8 +85,8 @@ def test_the_same_number_is_varied_alike_and_others_otherwise() -> None:
     assert not torch.allclose(out[0], out[2], atol=0.02)
 
 
-def test_colour_without_light_keeps_structure_in_place() -> None:
-    """No kind may move anything: edges stay where they are, within what a blur widens."""
+def test_blur_moves_no_edge() -> None:
+    """Edges stay where they are, within what a blur widens."""
     pictures = -torch.ones(4, 3, SIZE, SIZE)
     pictures[..., SIZE // 2 :] = 1
     behind = torch.zeros(4, 1, SIZE, SIZE)

@@ -9,7 +9,6 @@ n // (people * moments).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,12 +126,11 @@ def drawn_ahead(
     ensembles: Ensembles, folder: Path, wanted: int, rank: int = 0, world: int = 1
 ) -> Iterator[tuple[int, int]]:
     """Draw into shards what is not there yet of the first `wanted` pictures, one process of several its share; yields
-    (drawn, wanted)."""
-    if shards.complete(folder, wanted, EACH):
+    (drawn, wanted). Errors: BadOption where what is there is of another size or kind."""
+    about = {name: getattr(ensembles, name) for name in _SAID}
+    if shards.complete(folder, wanted, EACH):  # perhaps with other looks: a run goes on with what it was begun with
+        shards.agree(folder, about)
         return
-    about = {"looks": looks()} | {name: getattr(ensembles, name) for name in _SAID}
-    for there in shards.fill(folder, wanted, EACH, about, ensembles.batch, mine=lambda shard: shard % world == rank):
+    about |= {"looks": looks()}
+    for there in shards.shared(folder, wanted, EACH, about, ensembles.batch, rank, world):
         yield there, wanted
-    while not shards.complete(folder, wanted, EACH):  # others are still drawing
-        time.sleep(1)
-        yield wanted, wanted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -46,10 +47,39 @@ def fill(
         yield there
 
 
+def shared(
+    folder: Path,
+    count: int,
+    each: int,
+    about: Mapping[str, Any],
+    make: Callable[[range], Samples],
+    rank: int,
+    world: int,
+) -> Iterator[int]:
+    """As `fill`, one process of several its share; ends when the others have made theirs."""
+    yield from fill(folder, count, each, about, make, mine=lambda shard: shard % world == rank)
+    while not complete(folder, count, each):
+        time.sleep(1)
+        yield count
+
+
 def complete(folder: Path, count: int, each: int) -> bool:
     """Whether `count` samples are there, whatever they say they are: what a run was begun with may be gone on with."""
     paths = [folder / f"{shard:05d}.safetensors" for shard in range(-(-count // each))]
     return all(path.exists() for path in paths) and _numbers(paths[-1]).stop >= count
+
+
+def agree(folder: Path, about: Mapping[str, Any]) -> None:
+    """Refuse what is there if it says otherwise in any of `about`: BadOption."""
+    path = folder / "00000.safetensors"
+    said = json.loads(_said(path).get("about", "{}"))
+    wrong = [name for name in about if said.get(name) != about[name]]
+    if wrong:
+        raise BadOption(
+            f"{folder} holds other samples than this run asks for",
+            ", ".join(f"{name}: {said.get(name)} there, {about[name]} asked for" for name in wrong),
+            f"another folder, or rm -r {folder}",
+        )
 
 
 class Shards:

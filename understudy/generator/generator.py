@@ -64,8 +64,8 @@ class StartConfig:
 class GeneratorConfig:
     """Every number that shapes a generator's weights, and what they were trained to mean.
 
-    `shared_context`: tokens of context that are the same for everybody (CLIP's 77 of an empty prompt; learnt ones in
-    the small generators), or 0 if every portrait brings its own (CLIP's embedding of the picture).
+    `shared_context`: tokens of context that are the same for everybody (CLIP's 77 of an empty prompt; one of
+    zeros, which says nothing, in the small generators), or 0 if every portrait brings its own (CLIP's embedding of it).
     `reference_level`: the level that the reference net is told, or None for that of the frames being drawn.
     `window`, `overlap`: frames that are drawn together, and how many of them were finished before.
     """

@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from understudy.cast import who as people
 from understudy.cast.landmarks import NAMES
-from understudy.cast.who import Who
 from understudy.face import mesh
 from understudy.face.framing import SIDE
 from understudy.face.mesh import Floats, canonical
@@ -35,11 +34,11 @@ JAW_AT: Final = (1.05, 1.87, 2.72, 3.6, 4.39, 5.05, 5.7, 6.21, 6.73, 7.32, 8.0,
 (seven people drawn and found: to 0.3, and to 0.03)."""
 
 
-def played_by_the_cast(chunks: Iterable[MotionMesh], who: Who | None = None) -> Iterator[MotionFrames]:
-    """A performance by `who` (one person), in chunks of at most `CHUNK` frames; see `bridge.stand_in`.
+def played_by_the_cast(chunks: Iterable[MotionMesh]) -> Iterator[MotionFrames]:
+    """A performance by `SOMEBODY`, in chunks of at most `CHUNK` frames; see `bridge.stand_in`.
 
     Errors: `NoFace` where nobody is seen at all."""
-    who = people.sample([SOMEBODY], STYLE) if who is None else who
+    who = people.sample([SOMEBODY], STYLE)
     small = (chunk[first : first + CHUNK] for chunk in chunks for first in range(0, len(chunk), CHUNK))
     for played in stand_in(small, who, SIDE):
         yield _frames(played.motion, played.pictures, placed(played.landmarks.pixels.numpy()))

@@ -375,7 +375,7 @@ def prepare(recipe: XPortraitRecipe, folder: Path, rank: int = 0, world: int = 1
         return {"latent": torch.cat(made)}
 
     about = {"autoencoder": latents_name(recipe)}
-    for there in shards.fill(place, recipe.pictures, EACH, about, read, mine=lambda shard: shard % world == rank):
+    for there in shards.shared(place, recipe.pictures, EACH, about, read, rank, world):
         yield there, recipe.pictures
 
 
