@@ -28,6 +28,5 @@ $UNDERSTUDY train x-portrait-small "autoencoder=$OUT/autoencoder-small/autoencod
 
 # What the package ships (and finds, since it looks there):
 #    cp "$OUT/autoencoder-small/autoencoder-small.safetensors" understudy/pretrained/
-#    cp "$OUT/x-portrait-small/x-portrait-small-time/x-portrait-small-time.safetensors" \
-#        understudy/pretrained/x-portrait-small.safetensors
+#    cp "$OUT/x-portrait-small/x-portrait-small.safetensors" understudy/pretrained/
 echo "done: see $OUT/*/sheets"

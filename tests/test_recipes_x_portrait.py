@@ -72,7 +72,7 @@ def toy(stage: str, folder: Path, **others: object) -> XPortraitRecipe:
     frames = {"prior": 1, "time": 4}.get(stage, 2)
     return replace(
         recipe, plan=plan, config=small(recipe.config), autoencoder=str(folder / "autoencoder.safetensors"),
-        pictures=8 if stage == "time" else 32, frames=frames, judged=2, storage="fp32", **others,
+        pictures=10 if stage == "time" else 32, frames=frames, judged=2, storage="fp32", **others,
     )  # fmt: skip
 
 
@@ -104,14 +104,18 @@ def test_every_stage_goes_on_from_the_one_before_and_moves_its_own_parts_only(gr
 
 
 def test_a_stage_that_knows_too_much_is_refused(ground: Path, tmp_path: Path) -> None:
-    run(toy("local", ground), ground, tmp_path)
+    run(toy("together", ground), ground, tmp_path)
     with pytest.raises(BadOption, match="no place"):
-        task(toy("spatial", ground, start=str(tmp_path / "x-portrait-small-local.safetensors")), ground)
+        task(toy("spatial", ground, start=str(tmp_path / "x-portrait-small-together.safetensors")), ground)
 
 
 @pytest.mark.parametrize("stage", ["together", "time"])
 def test_a_stopped_stage_resumes_bit_for_bit(ground: Path, tmp_path: Path, stage: str) -> None:
-    recipe = toy(stage, ground)
+    start = ""
+    if stage == "time":
+        run(toy("together", ground), ground, tmp_path / "before")
+        start = str(tmp_path / "before" / "x-portrait-small-together.safetensors")
+    recipe = toy(stage, ground, start=start)
     whole = run(recipe, ground, tmp_path / "whole")
     parts = run(recipe, ground, tmp_path / "parts", 2) + run(recipe, ground, tmp_path / "parts")
     assert [step.values for step in parts] == [step.values for step in whole]

@@ -19,7 +19,7 @@ def test_the_orthogonal_matrix_keeps_directions_and_forgets_sizes(shape: tuple[i
     chance = torch.Generator().manual_seed(0)
     left, _, right = torch.linalg.svd(torch.randn(shape, generator=chance), full_matrices=False)
     sizes = torch.linspace(0.2, 3, min(shape))
-    result = orthogonal(left @ torch.diag(sizes) @ right)
+    result = orthogonal((left @ torch.diag(sizes) @ right)[None])[0]
     assert (torch.linalg.svdvals(result) - 1).abs().max() < 0.4
     inside = left.T @ result @ right.T  # diagonal, if no direction was turned
     assert (inside - torch.diag(inside.diagonal())).abs().max() < 0.06

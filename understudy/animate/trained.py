@@ -90,6 +90,12 @@ def _config(model: Model, pictures: About, rest: About) -> GeneratorConfig:
             "no config in their header",
             "`understudy train autoencoder-small`, which writes it",
         )
+    if isinstance(rest.config, GeneratorConfig) and own.autoencoder != pictures.config:
+        raise BadWeights(
+            f"the weights of {rest.name} were trained with another autoencoder than that of {pictures.name}",
+            f"{own.autoencoder} then, {pictures.config} now",
+            "weights of one training",
+        )
     return replace(own, autoencoder=pictures.config)
 
 

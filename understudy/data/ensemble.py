@@ -28,7 +28,7 @@ from understudy.data.drawn import FINE, looks, to_bytes
 from understudy.diffusion.noise import chance
 
 CALM: Final = 2
-"""The first moments of an ensemble (but of a film), in which people look as they do in portraits."""
+"""The first moments of an ensemble (of a film: the first one), in which people look as they do in portraits."""
 OUTLINE: Final = tuple(index for index, name in enumerate(NAMES) if name.startswith("jaw_") or "_brow_" in name)
 """The landmarks by whose extent one face is laid over another."""
 CENTRES: Final = tuple(
@@ -45,8 +45,8 @@ _PLACES: Final = 0x706C6163
 
 @dataclass(frozen=True, kw_only=True)
 class Ensembles:
-    """Drawn when asked for. `moments` are anything that faces do, or, where `filmed`, the frames of a film. `first`:
-    the number from which on people and performances are taken (held-out ones)."""
+    """Drawn when asked for. `moments` are anything that faces do, or, where `filmed`, a calm one and then the frames
+    of a film. `first`: the number from which on people and performances are taken (held-out ones)."""
 
     size: int
     people: int = 4
@@ -75,9 +75,12 @@ class Ensembles:
 
     def moment(self, ensemble: int, number: int) -> How:
         """What all people of an ensemble do at once."""
-        if self.filmed:
-            return motion(self.first + ensemble, number, 1)
-        return _moment(self.first + ensemble * self.moments, number)
+        if not self.filmed:
+            return _moment(self.first + ensemble * self.moments, number)
+        if number:
+            return motion(self.first + ensemble, number - 1, 1)
+        calm = _moment(self.first + ensemble, 0)
+        return How(calm.curves, calm.turn, motion(self.first + ensemble, 0, 1).place)
 
     @torch.no_grad()
     def _drawn(self, numbers: list[int]) -> dict[str, Tensor]:

@@ -69,15 +69,20 @@ def complete(folder: Path, count: int, each: int) -> bool:
     return all(path.exists() for path in paths) and _numbers(paths[-1]).stop >= count
 
 
+def said(folder: Path) -> dict[str, Any]:
+    """What the shards in a folder say of themselves."""
+    told: dict[str, Any] = json.loads(_said(folder / "00000.safetensors").get("about", "{}"))
+    return told
+
+
 def agree(folder: Path, about: Mapping[str, Any]) -> None:
     """Refuse what is there if it says otherwise in any of `about`: BadOption."""
-    path = folder / "00000.safetensors"
-    said = json.loads(_said(path).get("about", "{}"))
-    wrong = [name for name in about if said.get(name) != about[name]]
+    there = said(folder)
+    wrong = [name for name in about if there.get(name) != about[name]]
     if wrong:
         raise BadOption(
             f"{folder} holds other samples than this run asks for",
-            ", ".join(f"{name}: {said.get(name)} there, {about[name]} asked for" for name in wrong),
+            ", ".join(f"{name}: {there.get(name)} there, {about[name]} asked for" for name in wrong),
             f"another folder, or rm -r {folder}",
         )
 
@@ -89,9 +94,13 @@ class Shards:
         self.paths = sorted(folder.glob("[0-9]*.safetensors"))
         if not self.paths:
             raise MissingFile(f"There are no shards in {folder}", remedy="the command that makes them")
-        counts = [len(_numbers(path)) for path in self.paths]
-        self.starts = [sum(counts[:number]) for number in range(len(counts))]
-        self.count = min(sum(counts), count or sum(counts))
+        numbers = [_numbers(path) for path in self.paths]
+        self.starts = [one.start for one in numbers]
+        ends = [0, *(one.stop for one in numbers)]
+        if self.starts != ends[:-1]:
+            gap = next(end for start, end in zip(self.starts, ends, strict=False) if start != end)
+            raise MediaError(f"{folder} has gaps", f"no sample {gap}", "the command that makes shards")
+        self.count = min(ends[-1], count or ends[-1])
 
     def __len__(self) -> int:
         return self.count

@@ -24,11 +24,12 @@ from understudy.data import shards
 from understudy.data.drawn import HELD_OUT, Drawing, looks
 from understudy.data.ensemble import Ensembles, drawn_ahead
 from understudy.diffusion.noise import chance
+from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig
 from understudy.generator.layers import PictureNorm
 from understudy.models import small_autoencoder
 from understudy.recipes.objectives import divergence, edges, far, told_apart, unlike
-from understudy.recipes.recipe import Recipe
+from understudy.recipes.recipe import Recipe, found
 from understudy.train.journal import tiled
 from understudy.train.task import Batch, Judgement, Loss, Moment, Plan, Task, Turn
 
@@ -236,7 +237,10 @@ class Exam:
         for name, batch in self.sets.items():
             truth, result, deviation = self._reconstructed(model.autoencoder, batch)
             places = attention(batch, 1.0) - 1
-            scores[f"psnr{name}"] = psnr((result - truth) ** 2)
+            each = [psnr(error[None]) for error in (result - truth) ** 2]
+            scores[f"psnr{name}"] = sum(each) / len(each)
+            if not name:
+                scores["foreign_below"] = min(each)  # worse than it draws anybody it should know
             scores[f"psnr_fine{name}"] = psnr((result - truth) ** 2, places)
             scores[f"sharpness{name}"] = _energy(result, places) / max(_energy(truth, places), 1e-9)
             if not name and not self.fixed:
@@ -285,9 +289,11 @@ def task(recipe: AutoencoderRecipe, folder: Path) -> Task:
     model = Pair(recipe)
     with torch.no_grad():  # a net that hears its own noise from the first day first learns to shout
         model.autoencoder.quant_conv.get_parameter("bias")[recipe.config.latents :] = recipe.log_variance
-    begun = weights.load(Path(recipe.start)) if recipe.start else None
+    begun = weights.load(found(recipe.start)) if recipe.start else None
     if begun is not None:
         weights.fill(model.autoencoder, begun)
+    elif recipe.learns == "decoder":
+        raise BadOption("A decoder cannot learn alone to decode what no encoder has learnt to say", remedy="start=FILE")
     source: shards.Shuffled | Drawing = Drawing(recipe.size)
     if recipe.pictures:
         drawn = shards.Shards(folder / Ensembles(size=recipe.size).kind, recipe.pictures)

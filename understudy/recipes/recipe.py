@@ -7,9 +7,11 @@ import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, TypeVar
 
 from understudy.errors import BadOption
+from understudy.models import weights_file
 from understudy.train.task import Plan
 
 
@@ -20,7 +22,13 @@ class Recipe:
     name: str
     plan: Plan
     start: str
-    """A file of weights to begin with, or "" for chance."""
+    """A file of weights to begin with, or the name of a shipped one, or "" for chance."""
+
+
+def found(weights: str) -> Path:
+    """A file of weights: where it is, or shipped or fetched under that name."""
+    path = Path(weights)
+    return path if path.exists() else weights_file(weights) or path
 
 
 Value = TypeVar("Value")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -56,17 +57,23 @@ def run(wish: Wish, tell: Callable[[str], None]) -> Outcome:
 def _course(course: Course, wish: Wish, tell: Callable[[str], None]) -> Outcome:
     """Each stage in a folder of its own, what is drawn ahead in one for all."""
     out = wish.out or Path("journal") / wish.recipe
-    before, outcome = "", Outcome(out, None, stopped=False)
-    for stage, share in course.stages:
-        start = [f"start={before}"] if before else []
+    begun = [number for number, (stage, _) in enumerate(course.stages) if (out / stage / "checkpoints").exists()]
+    outcome = Outcome(out, None, stopped=False)
+    for number, (stage, share) in enumerate(course.stages):
+        if number < max(begun, default=0):  # what a later stage began with is not learnt further
+            continue
+        before = out / course.stages[number - 1][0]
+        start = [f"start={before / before.name}.safetensors"] if number else []
         mine = replace(
-            wish, recipe=stage, out=out / stage, shards=wish.shards or out / "shards", changes=[*start, *wish.changes],
+            wish, recipe=stage, out=out / stage, shards=wish.shards or out / "shards", changes=[*wish.changes, *start],
             budget=wish.budget and wish.budget * share,
         )  # fmt: skip
         outcome = run(mine, tell)
         if outcome.stopped:
-            break
-        before = str(out / stage / f"{stage}.safetensors")
+            return replace(outcome, out=out)
+    last = course.stages[-1][0]
+    if not int(os.environ.get("RANK") or 0):
+        shutil.copyfile(out / last / f"{last}.safetensors", out / f"{course.name}.safetensors")
     return replace(outcome, out=out)
 
 

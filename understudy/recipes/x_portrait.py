@@ -36,9 +36,9 @@ from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder
 from understudy.generator.generator import SAMPLERS, SPACINGS, Cues, Generator, GeneratorConfig, Manner, part
 from understudy.generator.hints import aligned, between, moved, patched, stretched
-from understudy.models import small_manner, weights_file, x_portrait_small
+from understudy.models import small_manner, x_portrait_small
 from understudy.recipes.autoencoder import pixels, psnr
-from understudy.recipes.recipe import Recipe
+from understudy.recipes.recipe import Recipe, found
 from understudy.train.journal import tiled
 from understudy.train.task import Batch, Chance, Judgement, Loss, Moment, Plan, Task, Turn
 
@@ -67,6 +67,8 @@ class XPortraitRecipe(Recipe):
     frames: int
     """Answers to a question: of one portrait, whose notes are taken once. In films, the frames of a window."""
     rate: float
+    local: bool
+    """Whether there is a control net for eyes and mouth at all (if not: the paper's other ablation)."""
     cross: bool
     """Whether drivers are other people than portraits. If not, the driver's picture is the answer itself (the paper's
     ablation)."""
@@ -104,14 +106,15 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
         stage=stage,  # type: ignore[arg-type]
         config=x_portrait_small(),
         autoencoder="autoencoder-small.safetensors",
-        pictures=4096 if filmed else 16_128,
+        pictures=2176 if filmed else 12_288,
         frames=frames,
         rate=2e-3,
+        local=True,
         cross=True,
         stretch=0.2,
         shift=0.008,
         varied=True,
-        dropped=0.1,
+        dropped=0.05,
         fine=2.0,
         level_middle=0.0,
         level_spread=1.0,
@@ -131,7 +134,7 @@ def staged(config: GeneratorConfig, stage: str) -> GeneratorConfig:
 def source(recipe: XPortraitRecipe, first: int = 0) -> Ensembles:
     """The ensembles that a recipe's questions are about."""
     if recipe.stage == "time":
-        return Ensembles(size=recipe.config.picture, people=2, moments=recipe.frames, filmed=True, first=first)
+        return Ensembles(size=recipe.config.picture, people=2, moments=1 + recipe.frames, filmed=True, first=first)
     return Ensembles(size=recipe.config.picture, first=first)
 
 
@@ -157,10 +160,11 @@ def question(recipe: XPortraitRecipe, ensembles: Ensembles, count: int, number: 
     people, moments = ensembles.people, ensembles.moments
     ensemble, one = throw(count), throw(people)
     other = (one + 1 + throw(people - 1)) % people if recipe.cross else one
-    calm = not ensembles.filmed and throw(2) == 0  # portraits are mostly calm
-    then = throw(CALM) if calm else throw(moments)
-    later = [(then + 1 + throw(moments - 1)) % moments for _ in range(recipe.frames)]  # not what the portrait does
-    now = range(moments) if ensembles.filmed else later
+    if ensembles.filmed:
+        then, now = 0, [*range(1, moments)]
+    else:
+        then = throw(CALM) if throw(2) else throw(moments)  # portraits are mostly calm
+        now = [(then + 1 + throw(moments - 1)) % moments for _ in range(recipe.frames)]  # and do not answer themselves
 
     def picture(person: int, moment: int) -> int:
         return ensemble * ensembles.pictures + person * moments + moment
@@ -269,11 +273,13 @@ def drawing(model: Generator, batch: Batch, moment: Moment, recipe: XPortraitRec
 class Exam:
     """Held-out people doing held-out things, drawn as a person would draw them."""
 
-    def __init__(self, recipe: XPortraitRecipe, config: GeneratorConfig) -> None:
-        self.recipe, self.config = recipe, config
+    def __init__(self, recipe: XPortraitRecipe, config: GeneratorConfig, looks: str) -> None:
+        """`looks`: of the cast that is learnt from."""
+        self.recipe, self.config, self.looks = recipe, config, looks
         self.scores: Mapping[str, float] = {}
         self.ensembles = source(recipe, HELD_OUT)
-        same = replace(recipe, plan=replace(recipe.plan, seed=0), frames=1, cross=True)  # for all stages
+        frames = recipe.frames if recipe.stage == "time" else 1
+        same = replace(recipe, plan=replace(recipe.plan, seed=0), frames=frames, cross=True)  # whatever is learnt
         asked = [question(same, self.ensembles, recipe.judged, HELD_OUT + n) for n in range(recipe.judged)]
         self.asked = [replace(q, mirrored=False) for q in asked]
         self.needed = sorted({n for q in self.asked for n in (q.portrait, q.driver_then, *q.drivers, *q.answers)})
@@ -314,7 +320,7 @@ class Exam:
         about = weights.About(
             name=self.recipe.name,
             config=self.config,
-            recipe=weights.as_json(self.recipe),
+            recipe={**weights.as_json(self.recipe), "looks": self.looks},
             commit=weights.commit(),
             figures={"step": float(step), **self.scores},
             storage=self.recipe.storage,
@@ -394,13 +400,21 @@ def task(recipe: XPortraitRecipe, folder: Path) -> Task:
     torch.manual_seed(recipe.plan.seed)
     autoencoder = _read(recipe)
     config = replace(staged(recipe.config, recipe.stage), autoencoder=autoencoder.about.config)
+    if not recipe.local:
+        config = replace(config, controls=config.controls[:1])
     model = Generator(config)
     weights.fill(model.autoencoder, autoencoder)
     if recipe.start:
-        begin(model, weights.load(Path(recipe.start)))
+        begin(model, weights.load(found(recipe.start)))
+    elif "backbone" not in LEARNERS[recipe.stage]:
+        raise BadOption(
+            f"{recipe.name} would learn behind a backbone that has learnt nothing",
+            "start is empty",
+            "start=FILE, the weights of the stage before; or the whole course, x-portrait-small",
+        )
     drawn = folder / source(recipe).kind
     latents = shards.Shards(drawn / latents_name(recipe), recipe.pictures)
-    exam = Exam(recipe, config)
+    exam = Exam(recipe, config, str(shards.said(drawn).get("looks", "")))
 
     def objective(model: Generator, batch: Batch, moment: Moment) -> Loss:
         return drawing(model, batch, moment, recipe)
@@ -462,8 +476,7 @@ def shown(model: Generator, batch: Batch, recipe: XPortraitRecipe) -> Tensor:
 
 
 def _read(recipe: XPortraitRecipe) -> weights.Weights:
-    path = Path(recipe.autoencoder)
-    return weights.load(path if path.exists() else weights_file(recipe.autoencoder) or path)
+    return weights.load(found(recipe.autoencoder))
 
 
 def _autoencoder(recipe: XPortraitRecipe) -> Autoencoder:

@@ -9,8 +9,8 @@ of convolutions, which are matrices of (out, in * height * width) here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -51,20 +51,32 @@ class Muon(torch.optim.Optimizer):
         """One step of all parameters that have a gradient."""
         loss = None if closure is None else closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    (self._turned if group["inner"] else self._adapted)(parameter, parameter.grad, group)
+            learners = [parameter for parameter in group["params"] if parameter.grad is not None]
+            for parameter in learners:
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            if group["inner"]:
+                self._turned(learners, group)
+            else:
+                for parameter in learners:
+                    self._adapted(parameter, cast(Tensor, parameter.grad), group)
         return loss
 
-    def _turned(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
+    def _turned(self, learners: Sequence[nn.Parameter], group: dict[str, Any]) -> None:
+        alike: dict[torch.Size, list[nn.Parameter]] = {}
+        for parameter in learners:
+            alike.setdefault(parameter.flatten(1).shape, []).append(parameter)
+        for shape, parameters in alike.items():  # matrices of one shape at once: twice as fast where they are small
+            steps = orthogonal(torch.stack([self._heading(parameter) for parameter in parameters]))
+            for parameter, step in zip(parameters, steps, strict=True):
+                parameter.add_(step.view(parameter.shape), alpha=-group["lr"] * 0.2 * math.sqrt(max(shape)))
+
+    def _heading(self, parameter: nn.Parameter) -> Tensor:
+        """Where momentum leads, as a matrix."""
+        gradient, state = cast(Tensor, parameter.grad), self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
         momentum = state["momentum"].mul_(MOMENTUM).add_(gradient)
-        matrix = gradient.add(momentum, alpha=MOMENTUM).flatten(1)  # Nesterov's
-        step = orthogonal(matrix).view(parameter.shape)
-        parameter.add_(step, alpha=-group["lr"] * 0.2 * math.sqrt(max(matrix.shape)))
+        return gradient.add(momentum, alpha=MOMENTUM).flatten(1)  # Nesterov's
 
     def _adapted(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]
@@ -80,13 +92,14 @@ class Muon(torch.optim.Optimizer):
         parameter.addcdiv_(state["mean"], size, value=-group["lr"] / (1 - first**count))
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """The nearest matrix with singular values of about 1 (0.7 to 1.2), in fp32; the rounds are done in bf16."""
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).bfloat16()
-    x = x / (x.norm() + 1e-7)
+def orthogonal(matrices: Tensor) -> Tensor:
+    """The nearest matrices (n, out, in) with singular values of about 1 (0.7 to 1.2), in fp32; the rounds are done in
+    bf16."""
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = (matrices.mT if tall else matrices).bfloat16()
+    x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
     a, b, c = POLYNOMIAL
     for _ in range(ROUNDS):
-        square = x @ x.T
-        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
-    return (x.T if tall else x).float()
+        square = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).float()
