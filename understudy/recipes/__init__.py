@@ -108,9 +108,9 @@ COURSES = (
         makes="X-Portrait small, all stages",
         stages=(
             ("x-portrait-small-prior", 0.05),
-            ("x-portrait-small-spatial", 0.05),
+            ("x-portrait-small-spatial", 0.03),
             ("x-portrait-small-local", 0.02),
-            ("x-portrait-small-together", 0.76),
+            ("x-portrait-small-together", 0.78),
             ("x-portrait-small-time", 0.12),
         ),
     ),
