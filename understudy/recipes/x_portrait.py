@@ -84,7 +84,8 @@ class XPortraitRecipe(Recipe):
     """How much more a place in eyes or mouth counts."""
     level_middle: float
     level_spread: float
-    """Levels of noise: the logistic function of a Gaussian (Esser et al. 2024)."""
+    """Levels of noise: the logistic function of a Gaussian (Esser et al. 2024). Where everything goes is decided at the
+    highest levels, so its middle is high: at 0, one sample in seventy would be noisier than 0.9."""
     judged: int
     """Held-out questions that are judged."""
     manner: Manner
@@ -108,7 +109,7 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
         autoencoder="autoencoder-small.safetensors",
         pictures=2176 if filmed else 10_240,
         frames=frames,
-        rate=2e-3,
+        rate=3e-3,
         local=True,
         cross=True,
         stretch=0.2,
@@ -116,8 +117,8 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
         varied=True,
         dropped=0.05,
         fine=2.0,
-        level_middle=0.0,
-        level_spread=1.0,
+        level_middle=0.8,
+        level_spread=1.2,
         judged=4 if filmed else 24,
         manner=small_manner(),
         storage="int8",
