@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from understudy.animate.choices import Choices
@@ -41,20 +42,19 @@ PAGES: Final = {
 
 def application(camera: VirtualCamera | None = None) -> Any:
     """The live page alone, at /live/."""
-    app = Starlette()
-    add_live(app, camera)
-    app.add_route("/", lambda request: RedirectResponse("/live/"), methods=["GET"])
-    return Guard(app)
+    home = Route("/", lambda request: RedirectResponse("/live/"))
+    return Guard(Starlette(routes=[home, *routes(camera)]))
 
 
-def add_live(app: Any, camera: VirtualCamera | None = None) -> None:
-    """Add the live page to a Starlette application; `camera` shows what the one who came first plays."""
+def routes(camera: VirtualCamera | None = None) -> list[BaseRoute]:
+    """The live page, for a Starlette application; `camera` shows what the one who came first plays."""
     live = Live(camera)
-    for name in PAGES:
-        app.add_route(f"/live/{name}", partial(_file, name), methods=["GET"])
-    app.add_route("/live/portraits/{word}", _shipped, methods=["GET"])
-    app.add_route("/live/portraits", live.upload, methods=["POST"])
-    app.add_websocket_route("/live/stream", live.stream)
+    return [
+        *(Route(f"/live/{name}", partial(_file, name)) for name in PAGES),
+        Route("/live/portraits/{word}", _shipped),
+        Route("/live/portraits", live.upload, methods=["POST"]),
+        WebSocketRoute("/live/stream", live.stream),
+    ]
 
 
 async def _file(name: str, request: Request) -> Response:

@@ -22,7 +22,7 @@ def application(folder: Path, host: str, port: int, at_once: int = 1) -> Any:
     import gradio as gr
     from fastapi import FastAPI
 
-    from understudy.service.live.routes import add_live
+    from understudy.service.live.routes import routes
     from understudy.service.studio import page
     from understudy.service.studio.order import Turns
     from understudy.service.studio.room import House
@@ -32,8 +32,7 @@ def application(folder: Path, host: str, port: int, at_once: int = 1) -> Any:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(folder, error) from error
-    app = FastAPI(openapi_url=None)
-    add_live(app)
+    app = FastAPI(openapi_url=None, routes=routes())
     gr.mount_gradio_app(
         app, page.page(House(folder), Turns(at_once)), path="/", server_name=host, server_port=port, footer_links=[],
         ssr_mode=False, allowed_paths=[str(folder)], max_file_size=LARGEST, theme=page.theme(), css=page.style(),

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from understudy import __version__
 from understudy.animate import Progress
 from understudy.animate.choices import DRAWING, PARTS, TAG, Choices
 from understudy.clip import Picture, write_picture
 from understudy.data.check import check
-from understudy.errors import UnderstudyError
+from understudy.errors import BadOption, UnderstudyError
 from understudy.models import X_PORTRAIT_SMALL, missing_from
 from understudy.motion.retouch import Retouch
 from understudy.service.studio import words
@@ -28,6 +28,9 @@ SHIPPED: Final = ("portrait-realistic.jpg", "portrait-painted.jpg")
 DRIVER: Final = "driver.mp4"
 DRAWN: Final = (1_000_114, 1_000_201)  # of the cast; nobody from a million on is trained on
 DRAWN_SIDE: Final = 256  # pixels: of a frame of X-Portrait small
+
+
+Empty = TypeVar("Empty")
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Set:
     yaw: float = 0.0
     pitch: float = 0.0
     roll: float = 0.0
-    best: float | None = None  # frame of the driver
-    face: float | None = None
+    best: str = ""  # frame of the driver that counts as the portrait's own; empty: found by itself
+    face: str = ""  # empty: the largest
     crop: bool = False
 
     @property
@@ -64,11 +67,20 @@ class Set:
         return Choices(
             strength=self.strength,
             only=None if whole else tuple(part for part in PARTS if part in self.only),
-            reference_frame="auto" if self.best is None else int(self.best),
-            face=None if self.face is None else int(self.face),
+            reference_frame=_number(self.best, "the best frame", "auto"),
+            face=_number(self.face, "the face", None),
             crop=self.crop,
             retouch=retouch,
         )
+
+
+def _number(text: str, what: str, empty: Empty) -> int | Empty:
+    """What was typed, as a number from 0. Errors: `BadOption`."""
+    if not text.strip():
+        return empty
+    if not text.strip().isdecimal():
+        raise BadOption(f"{what} is no number", repr(text), "a number from 0 on, or nothing")
+    return int(text)
 
 
 def models() -> list[str]:

@@ -85,23 +85,25 @@ def _studio(token: Any, portraits: list[str], drivers: list[str], house: House, 
             gr.HTML("<h2>3 &nbsp;The film</h2>")
             look = gr.Image(label="Preview", show_label=False, interactive=False, visible=False, elem_id="preview",
                             buttons=[], format="jpeg")  # fmt: skip
+            controls = _controls()
             with gr.Row():
                 animate = gr.Button("Animate", variant="primary", elem_id="animate", scale=3)
                 cancel = gr.Button("Cancel", elem_id="cancel", interactive=False, scale=1, min_width=90)
             status = gr.HTML(elem_id="status")
-            controls = _controls()
-    with gr.Column(visible=False, elem_id="stage") as stage:
-        player = gr.Video(
-            label="Film", show_label=False, interactive=False, autoplay=True, elem_id="player", buttons=[]
-        )
-        with gr.Row():
-            view = gr.Radio([BESIDE, ALONE], value=BESIDE, show_label=False, container=False, scale=2, elem_id="view")
-            get_film = gr.DownloadButton("Download the film", elem_id="get-film", min_width=180)
-            get_both = gr.DownloadButton("with the driver beside", elem_id="get-both", min_width=180)
+            with gr.Column(visible=False, elem_id="stage") as stage:
+                player = gr.Video(
+                    label="Film", show_label=False, interactive=False, autoplay=True, elem_id="player", buttons=[]
+                )
+                view = gr.Radio([BESIDE, ALONE], value=BESIDE, show_label=False, container=False, elem_id="view")
+                with gr.Row():
+                    get_film = gr.DownloadButton("Download the film", elem_id="get-film", min_width=180)
+                    get_both = gr.DownloadButton("... with the driver beside", elem_id="get-both", min_width=180)
     with gr.Column(visible=False) as shelf:
         gr.HTML("<h2>Films made here</h2>")
-        gallery = gr.Gallery(show_label=False, columns=6, height="auto", allow_preview=False, elem_id="history",
-                             interactive=False, buttons=[], container=False)  # fmt: skip
+        gallery = gr.Gallery(
+            show_label=False, columns=6, height="auto", allow_preview=False, fit_columns=False, elem_id="history",
+            interactive=False, buttons=[], container=False,
+        )  # fmt: skip
     current = gr.State("")
     shown = [player, get_film, get_both, current, stage]
 
@@ -187,10 +189,8 @@ def _controls() -> list[Any]:
             roll = gr.Slider(-TURN, TURN, 0, step=1, label="Head tilts left, right", min_width=140)
         with gr.Row():
             model = gr.Dropdown(desk.models(), value="auto", label="Model", min_width=140, elem_id="model")
-            best = gr.Number(
-                None, label="Best frame", placeholder="found by itself", precision=0, minimum=0, min_width=140
-            )
-            face = gr.Number(None, label="Which face", placeholder="the largest", precision=0, minimum=0, min_width=140)
+            best = gr.Textbox("", label="Best frame", placeholder="found by itself", min_width=140, elem_id="best")
+            face = gr.Textbox("", label="Which face", placeholder="the largest", min_width=140)
         crop = gr.Checkbox(False, label="The face's square alone, not the whole picture")
         controls = [model, strength, only, gaze, gaze_up, blink, smile, yaw, pitch, roll, best, face, crop]
         gr.Button("Back to the start", size="sm").click(
