@@ -209,7 +209,7 @@ def test_two_at_once_get_each_their_own_film(chromium: Any, address: str, made: 
     people = [Visitor(chromium, address), Visitor(chromium, address)]
     for person, name in zip(people, ("painted", "realistic"), strict=True):
         person.drop("portrait", made / f"{name}.png")
-        person.drop("driving", made / "long.mp4")
+        person.drop("driving", made / "short.mp4")
         person.verdict("portrait"), person.verdict("driving")
     for person in people:
         person.page.click("#animate")

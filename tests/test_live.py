@@ -28,6 +28,7 @@ from understudy.service.live.pipeline import Drawn, Dropped, Pipeline, Shot
 from understudy.service.live.stage import LARGE, Performer, motions, packed, unpacked
 from understudy.service.live.wardrobe import KEPT, Wardrobe, shipped
 from understudy.service.live.wire import DRAWN, Frame, Wish
+from understudy.service.serve import bound
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +228,14 @@ def test_only_this_machine_may_ask() -> None:
     assert admitted(own) and admitted([*own, (b"origin", b"http://127.0.0.1:7860")])
     assert not admitted([*own, (b"origin", b"http://example.org")]) and not admitted([*own, (b"origin", b"null")])
     assert not admitted([(b"host", b"example.org:7860")]) and not admitted([])
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with bound("127.0.0.1", 0) as first:
+        first.listen()
+        port = first.getsockname()[1]
+        with pytest.raises(BadOption, match=str(port)):
+            bound("127.0.0.1", port)
 
 
 def test_the_guard_refuses_before_the_application_hears() -> None:
