@@ -133,7 +133,8 @@ def performed(
             if isinstance(heard, Kept):
                 yield words.done(heard, opening), heard
                 return
-            opening = heard.note if heard.note and heard.stage != "waiting" else opening
+            if heard.note and heard.stage != "waiting":
+                opening = heard.note.partition("; about ")[0]  # how long it takes is in the bar, and grows old here
             yield words.progress(heard, opening), None
     except (Exception, KeyboardInterrupt) as error:
         yield refused(error, room), None

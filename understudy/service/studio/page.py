@@ -85,6 +85,9 @@ def _studio(token: Any, portraits: list[str], drivers: list[str], house: House, 
             gr.HTML("<h2>3 &nbsp;The film</h2>")
             look = gr.Image(label="Preview", show_label=False, interactive=False, visible=False, elem_id="preview",
                             buttons=[], format="jpeg")  # fmt: skip
+            hint = gr.HTML(
+                "<p class='us-small'>A portrait and a performance, and what the film will be like is shown here.</p>"
+            )
             controls = _controls()
             with gr.Row():
                 animate = gr.Button("Animate", variant="primary", elem_id="animate", scale=3)
@@ -126,7 +129,7 @@ def _studio(token: Any, portraits: list[str], drivers: list[str], house: House, 
 
     def preview(portrait: str | None, driving: str | None, *settings: Any) -> Any:
         found = desk.glimpsed(portrait, driving, desk.Set(*settings))
-        return gr.update(value=found, visible=found is not None)
+        return [gr.update(value=found, visible=found is not None), gr.update(visible=found is None)]
 
     def begin(word: str) -> list[Any]:
         house.room(word).stop.clear()
@@ -159,7 +162,7 @@ def _studio(token: Any, portraits: list[str], drivers: list[str], house: House, 
         given.change(look_at, [given, token], [told], trigger_mode="always_last", concurrency_limit=2, **quiet)
     gr.on(
         [photo.change, clip.change, *(control.change for control in controls[1:])], preview, [photo, clip, *controls],
-        [look], trigger_mode="always_last", concurrency_limit=2, **quiet,
+        [look, hint], trigger_mode="always_last", concurrency_limit=2, **quiet,
     )  # fmt: skip
     making = animate.click(begin, [token], [animate, cancel], queue=False, **quiet)
     making = making.then(
