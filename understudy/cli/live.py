@@ -20,10 +20,15 @@ def live(
 ) -> None:
     """A page in the browser: your webcam drives a portrait, by warp, with the latency shown. Nothing leaves this
     machine."""
+    from understudy.extras import absent
     from understudy.service.guard import only_loopback
     from understudy.service.live.camera import VirtualCamera
-    from understudy.service.live.routes import application
     from understudy.service.serve import serve
+
+    try:
+        from understudy.service.live.routes import application
+    except ImportError as error:
+        raise absent(error, "Live") from error
 
     only_loopback(host)
     camera = VirtualCamera() if virtual_camera else None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from understudy.clip.landing import unwritable
+from understudy.extras import absent
 from understudy.service.guard import Guard
 
 LARGEST: Final = "1gb"  # upload
@@ -17,10 +18,13 @@ QUIET: Final = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY":
 def application(folder: Path, host: str, port: int, at_once: int = 1) -> Any:
     """The page at /, the camera at /live/, as an ASGI application.
 
-    `at_once`: films that are made at the same time. Errors: `Unwritable`; ImportError without Gradio."""
+    `at_once`: films that are made at the same time. Errors: `Unwritable`; `MissingExtra` without Gradio."""
     os.environ.update(QUIET)
-    import gradio as gr
-    from fastapi import FastAPI
+    try:
+        import gradio as gr
+        from fastapi import FastAPI
+    except ImportError as error:
+        raise absent(error, "The studio") from error
 
     from understudy.service.live.routes import routes
     from understudy.service.studio import page
