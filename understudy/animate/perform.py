@@ -22,6 +22,7 @@ from understudy.clip.media import existing, once
 from understudy.errors import BadOption
 from understudy.face.portrait import Portrait
 from understudy.motion.kinds import Kind
+from understudy.motion.retouch import Retouch
 
 STARTED: Final = 9  # frames after which it is known how long the rest will take, where nothing had to be watched
 FOLLOWED: Final = {
@@ -81,6 +82,7 @@ def animate(
     max_size: int = 1920,
     crop: bool = False,
     device: str = "auto",
+    retouch: Retouch | None = None,
     force: bool = False,
     progress: Tell | None = None,
     command: str = "",
@@ -89,7 +91,8 @@ def animate(
 
     `driving` is a film, a picture (the result is a picture), a motion file, or Live Link Face CSV. `relative`: move as
     the driver moves away from its best-matching frame (films), or take its expression outright (a picture, which does
-    not move). The rest is described by `understudy animate --help`; `command` goes into the result's metadata.
+    not move). `retouch` is added to every frame; `command` goes into the result's metadata. The rest is described by
+    `understudy animate --help`.
 
     Stopped and called again with the same arguments, it goes on, and the film's frames are those of a run that was
     never stopped. Raises `Stopped` on Ctrl-C, and everything in `understudy.errors`."""
@@ -107,6 +110,7 @@ def animate(
         steps=steps,
         driver=driver,
         device=device,
+        retouch=retouch or Retouch(),
     )
     who, how = existing(portrait), existing(driving)
     cast = of_the_cast(who)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from understudy import __version__
-from understudy.cli import cast, evaluate, look, motion, perform, say, train
+from understudy.cli import cast, evaluate, live, look, motion, perform, say, studio, train
 from understudy.errors import UnderstudyError
 from understudy.extras import absent
 
@@ -34,6 +34,8 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(look.demo)
 app.add_typer(cast.app, name="cast")
 app.command("train")(train.train)
+app.command("studio")(studio.studio)
+app.command("live")(live.live)
 
 
 def _version(asked: bool) -> None:
