@@ -99,7 +99,7 @@ def speak(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """A talking film of somebody who does not exist, by default cast-WHO-speaks.mp4; -o VOICE.wav keeps the voice alone."""
+    """A talking film of somebody who does not exist, cast-WHO-speaks.mp4; with -o VOICE.wav, the voice alone."""
     from understudy.animate.pace import Pace
     from understudy.cast import stage
     from understudy.cast.speak.acting import Temper
@@ -111,7 +111,8 @@ def speak(
 
     path = out or Path(f"cast-{who}-speaks.mp4")
     language, _, variant = voice.partition("+")
-    take = Take(said(Voice(language, variant, rate), phrases_of(text, mood)), Temper.of(how), how)  # type: ignore[arg-type]
+    phrases = phrases_of(text, mood)  # type: ignore[arg-type]
+    take = Take(said(Voice(language, variant, rate), phrases), Temper.of(how), how)
     if path.suffix.lower() in (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus"):
         write_sound(path, take.sound, overwrite=force)
         say.line(f"{path}: {take.seconds:.1f} s")

@@ -77,6 +77,7 @@ class Take:
         felt, held = acting.expression(mood)
         wide = np.interp(seconds, HOP * np.arange(len(self._widely)), self._widely)
         spoken = mouth.curves(self.speech.phones, seconds, wide)
+        felt = felt * acting.swell(wide, self.seed, seconds)[:, None]
         curves = self._together(felt, spoken) + acting.idle(self.temper, self.seed, seconds)
         nod, brows = acting.stressed(self._beats, seconds)
         for name, share in (("browInnerUp", 0.8), ("browOuterUpLeft", 1.0), ("browOuterUpRight", 1.0)):
