@@ -17,7 +17,7 @@ from understudy.cast.how import ARKIT_NAMES, PITCH, ROLL, YAW, How
 CURVES: Final = len(ARKIT_NAMES)
 PLAYED: Final = CURVES + 6
 """Numbers in a row of the cast's."""
-_LEAST: Final = 0.02
+LEAST: Final = 0.02
 """A deviation smaller than this is taken for it: what hardly moves should not count as much as a jaw."""
 FARTHEST: Final = 5.0  # deviations from the mean, at most
 _PLACES: Final = (0.15, 0.15, 0.2)
@@ -41,4 +41,4 @@ def how_of(rows: Tensor) -> How:
 
 def spread_of(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Means and deviations (d,) of many rows (n, d)."""
-    return rows.mean(0), rows.std(0).clamp_min(_LEAST)
+    return rows.mean(0), rows.std(0).clamp_min(LEAST)

@@ -34,11 +34,13 @@ _OFFSETS: Final = (-0.015, -0.005, 0.005, 0.015)  # seconds from a frame's momen
 _WINDOW: Final = 0.025  # seconds
 REACH: Final = 0.030
 """Seconds of sound that a row needs after its moment (and before it)."""
-_FLOOR: Final = -9.0  # log10 of power: what is quieter is silence
+NOTHING: Final = -9.0
+"""log10 of power, a hertz and band: what is quieter is silence."""
 _MIDDLE, _SPREAD = -5.5, 1.5  # of log powers of speech, about
 _DEEPEST, _HIGHEST_VOICE = 60.0, 500.0  # hertz
+_LN10: Final = float(np.log(10))
 _BLOCK: Final = 25  # rows computed together, always as many: sums of other sizes round otherwise
-SILENCE: Final = (_FLOOR - _MIDDLE) / _SPREAD
+SILENCE: Final = (NOTHING - _MIDDLE) / _SPREAD
 """What a band of a row says when there is nothing."""
 
 
@@ -97,6 +99,15 @@ def louder(rows: Any, gain: Any) -> Any:
     return changed
 
 
+def noisier(rows: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Rows (..., f, WIDTH) of the same sound with steady noise of powers `noise` (..., BANDS), log10, added to it."""
+    import torch
+
+    spectra = rows[..., :-2].unflatten(-1, (HOPS, BANDS)) * _SPREAD + _MIDDLE
+    both = torch.logaddexp(spectra * _LN10, noise[..., None, None, :] * _LN10) / _LN10
+    return torch.cat([((both - _MIDDLE) / _SPREAD).flatten(-2), rows[..., -2:]], -1)
+
+
 def _mono(chunk: Samples) -> Samples:
     return np.asarray(chunk if chunk.ndim == 1 else chunk.mean(1), np.float32)
 
@@ -114,7 +125,7 @@ def _block(samples: Samples, begin: int, first: int, rate: int) -> Rows:
     starts = [at + round(offset * rate) - half for at in moments for offset in _OFFSETS]
     cut = np.stack([samples[max(start, 0) : start + len(window)] for start in starts]).astype(np.float64)
     power = np.abs(np.fft.rfft(cut * window, size)) ** 2
-    mel = np.log10(np.maximum(power @ bank, 10.0**_FLOOR))
+    mel = np.log10(np.maximum(power @ bank, 10.0**NOTHING))
     spectra = ((mel - _MIDDLE) / _SPREAD).reshape(_BLOCK, HOPS * BANDS)
     return np.concatenate([spectra, _pitch(samples, moments, rate)], 1).astype(np.float32)
 
