@@ -83,7 +83,7 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType({
     "jawaban percaya lupa indah sederhana biru hijau kecil besar kosong penuh membuka memberi membuat "
     "berbicara",
 })  # fmt: skip
-LANGUAGES: Final = ("en-us", "en-us", "en-us", "en-gb", "en-gb-x-rp", "de", "fr-fr", "es", "es-419", "it", "pt-br",
+LANGUAGES: Final = ("en-us", "en-us", "en-us", "en", "en-gb-x-rp", "de", "fr", "es", "es-419", "it", "pt-br",
                     "nl", "sv", "pl", "fi", "tr")  # fmt: skip
 VARIANTS: Final = ("", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4", "Andrea", "Alex", "steph",
                    "ed", "robert", "anika", "belinda", "ian")  # fmt: skip
