@@ -62,7 +62,7 @@ def open_voice(
     weights are not here, `BadOption` for wishes out of range."""
     path = existing(path)
     wishes = _wishes(acting)
-    actor, pace, mark = _trained(acting, device)
+    actor, pace, mark = trained(acting, device)
     heard = listened(path, warn)
     if not heard.seconds:
         raise NoSound(f"{path} has no sound that can be decoded", "an empty sound track", "record or download it again")
@@ -160,7 +160,7 @@ def _wishes(acting: Acting) -> Wishes:
     return Wishes(mood=acting.mood, lively=acting.lively, blinks=acting.blinks, looks=acting.looks)  # type: ignore[arg-type]
 
 
-def _trained(acting: Acting, device: str) -> tuple[Actor, Pace, str]:
+def trained(acting: Acting, device: str) -> tuple[Actor, Pace, str]:
     """An actor with its weights, how it performs, and a word that changes with the weights."""
     from dataclasses import replace
 

@@ -55,7 +55,7 @@ class Talk:
 def spoken_ahead(talk: Talk, folder: Path, wanted: int, rank: int = 0, world: int = 1) -> Iterator[tuple[int, int]]:
     """Take into shards what is not there yet of the first `wanted`, one process of several its share; yields (made,
     wanted). Errors: `ImportError` without espeakng_loader, unless all are there."""
-    about = {"seconds": talk.seconds, "first": talk.first}
+    about: dict[str, int | str] = {"seconds": talk.seconds, "first": talk.first}
     if shards.complete(folder, wanted, EACH):
         shards.agree(folder, about)
         return

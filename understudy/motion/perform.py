@@ -9,7 +9,7 @@ seed and its number: a stream's performance is the whole file's, and a short one
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, get_args
 
@@ -183,8 +183,9 @@ class _Stage:
         if start is not None:
             self._keep(self._shrunk(actor.normal(start.to(wishes.device))[None]), -1)
 
-    def part(self, noisy: Tensor, level: Tensor, frames: range) -> Tensor:
+    def part(self, noisy: Tensor, level: Tensor, numbers: Sequence[int]) -> Tensor:
         """The clean guess for finished frames (they are not looked at) and for those on their way."""
+        frames = range(numbers[0], numbers[-1] + 1)
         done = int((level <= self.pace.stabilise).int().cumprod(0).sum())
         if self.pace.cached and done:
             fresh = frames.start + done - self.end
@@ -200,7 +201,8 @@ class _Stage:
         if not self.twice:
             return answers[0]
         told, untold = answers
-        return untold + self.pace.guidance * (told - untold)
+        clean: Tensor = untold + self.pace.guidance * (told - untold)
+        return clean
 
     def _net(self, noisy: Tensor, level: Tensor, frames: range) -> tuple[Tensor, list[Memory]]:
         actor, near = self.actor, self.actor.config.listens

@@ -25,6 +25,10 @@ from understudy.motion.speech import FPS
 
 PICTURE: Final = 512  # pixels along the side of the picture in which the face is placed
 SIZE: Final = 150.0  # pixels of an eye unit there
+READ: Final = {"mouthPucker": 0.65, "mouthFunnel": 0.7, "jawOpen": 0.8, "eyeLook": 0.7, "brow": 0.85}
+"""How large a tracker would read what is done, where the warp engine makes up for that (`generator.warp.transfer`): the
+points are as it would read them, the curves as they are."""
+READ_PITCH: Final = 0.85
 _PLACE: Final = np.array([256.0, 278.0, 93.0])  # where the head turns about
 
 
@@ -35,6 +39,7 @@ def mesh_of(how: How, first: int = 0, provenance: dict[str, str] | None = None) 
     # the cast's lips shut when they close all the way, the rig's when they close as far as the jaw has opened
     close, jaw = CARRIED.index("mouthClose"), CARRIED.index("jawOpen")
     carried[:, close] *= carried[:, jaw]
+    carried *= _READ
     pose = _pose(how)
     return MotionMesh(
         times=(first + np.arange(len(how))) / FPS,
@@ -47,6 +52,12 @@ def mesh_of(how: How, first: int = 0, provenance: dict[str, str] | None = None) 
         rate=Fraction(FPS),
         provenance={"picture": f"{PICTURE}x{PICTURE}", **(provenance or {})},
     )
+
+
+_READ: Final = np.array(
+    [next((size for kind, size in READ.items() if name.startswith(kind)), 1.0) for name in CARRIED], np.float32
+)
+_READ[CARRIED.index("mouthClose")] = READ["jawOpen"]  # which is a share of it
 
 
 def meshes(chunks: Iterable[Tensor], provenance: dict[str, str] | None = None) -> Iterator[MotionMesh]:
@@ -68,8 +79,8 @@ def start() -> Tensor:
 
 
 def _pose(how: How) -> Pose:
-    """`bridge.turns` the other way, for a tracker that errs nowhere; the head turns about its middle."""
-    yaw, pitch, roll = np.radians(how.turn.numpy().astype(np.float64)).T
+    """`bridge.turns` the other way; the head turns about its middle."""
+    yaw, pitch, roll = np.radians(how.turn.numpy().astype(np.float64) * np.array([1, READ_PITCH, 1])).T
     turned = _about(1, yaw)
     rotation = (_about(2, -roll) @ turned @ _about(0, -pitch)) * np.outer(FLIP, FLIP)
     place = how.place.numpy().astype(np.float64)

@@ -103,7 +103,7 @@ def noisier(rows: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """Rows (..., f, WIDTH) of the same sound with steady noise of powers `noise` (..., BANDS), log10, added to it."""
     import torch
 
-    spectra = rows[..., :-2].unflatten(-1, (HOPS, BANDS)) * _SPREAD + _MIDDLE
+    spectra = rows[..., :-2].reshape(*rows.shape[:-1], HOPS, BANDS) * _SPREAD + _MIDDLE
     both = torch.logaddexp(spectra * _LN10, noise[..., None, None, :] * _LN10) / _LN10
     return torch.cat([((both - _MIDDLE) / _SPREAD).flatten(-2), rows[..., -2:]], -1)
 

@@ -23,6 +23,7 @@ _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4  # espeak_PARAMETER
 _UTF8: Final = 1
 _SILENT: Final = 2  # espeak_AUDIO_OUTPUT: give samples, play nothing
 _IPA: Final = 3  # events for phonemes, named as in the International Phonetic Alphabet
+_SEED: Final = 1
 _PHONEME, _WORD = 7, 1  # espeak_EVENT_TYPE
 
 
@@ -136,6 +137,7 @@ def _speak(phrases: Sequence[Said], out: BinaryIO) -> None:
             (_RATE, phrase.rate), (_VOLUME, 100), (_PITCH, phrase.pitch), (_RANGE, phrase.range),
         ):  # fmt: skip
             library.espeak_SetParameter(parameter, value, 0)
+        library.espeak_ng_SetRandSeed(ctypes.c_long(_SEED))  # or breath and flutter are those of the clock
         words = phrase.text.replace("\0", " ").encode() + b"\0"
         library.espeak_Synth(words, len(words), 0, 1, 0, _UTF8, None, None)
         library.espeak_Synchronize()

@@ -189,5 +189,5 @@ def _mood(chance: np.random.Generator) -> Mood:
 
 def _words(words: Sequence[str], chance: np.random.Generator) -> str:
     """Three to nine words, with a comma here and there."""
-    said = [words[chance.integers(len(words))] for _ in range(chance.integers(3, 10))]
+    said = [words[int(chance.integers(len(words)))] for _ in range(chance.integers(3, 10))]
     return " ".join(f"{word}," if chance.random() < 0.1 else word for word in said[:-1]) + f" {said[-1]}"
