@@ -121,9 +121,10 @@ def test_a_past_of_its_own_is_another_past(tmp_path: Path) -> None:
     assert same[:, :1].all() and not same[:, 1:9].any() and same[:, 9:].all()  # two chunks before the live one
 
 
-def test_what_is_asked_for_must_fit() -> None:
+def test_what_is_asked_for_must_fit(tmp_path: Path) -> None:
+    by_hand(tmp_path)
     with pytest.raises(BadOption, match="whole chunks"):
-        toy("frames=18")
+        task(toy("frames=18"), tmp_path)
     with pytest.raises(BadOption, match="objective"):
         toy("objective=guess")
 

@@ -56,7 +56,7 @@ def as_used(batch: int, frames: int, dice: Tensor, *, chunk: int, history: float
     number = torch.arange(chunks)[None]
     live = (dice[:, :1] * chunks).floor()
     lag = torch.where(dice[:, 1:2] < 0.5, 0.5, 1.0)
-    levels = ((1 - dice[:, 2:3]) * lag + lag * (number - live)).clamp(max=1)
+    levels = ((1 - dice[:, 2:3]) * lag + lag * (number - live)).clamp(min=history + 1e-3, max=1)
     return by_chunk(torch.where(number < live, history * dice[:, 3:], levels), chunk, frames)
 
 

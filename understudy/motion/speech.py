@@ -38,6 +38,7 @@ NOTHING: Final = -9.0
 """log10 of power, a hertz and band: what is quieter is silence."""
 _MIDDLE, _SPREAD = -5.5, 1.5  # of log powers of speech, about
 _DEEPEST, _HIGHEST_VOICE = 60.0, 500.0  # hertz
+_AS_GOOD: Final = 0.88  # of the best: a shorter period that is nearly as good is the period
 _LN10: Final = float(np.log(10))
 _BLOCK: Final = 25  # rows computed together, always as many: sums of other sizes round otherwise
 SILENCE: Final = (NOTHING - _MIDDLE) / _SPREAD
@@ -140,7 +141,9 @@ def _pitch(samples: Samples, moments: list[int], rate: int) -> npt.NDArray[np.fl
     shape = np.correlate(np.hanning(2 * half), np.hanning(2 * half), "full")[2 * half - 1 :]
     lags = np.arange(int(rate / _HIGHEST_VOICE), min(int(rate / _DEEPEST), 2 * half - 1))
     kept = energy[:, lags] / np.maximum(energy[:, :1], 1e-9) * (shape[0] / np.maximum(shape[lags], shape[0] * 0.05))
-    best = kept.argmax(1)
+    good = kept >= _AS_GOOD * kept.max(1, keepdims=True)  # what repeats after a time does so after twice that time too
+    first = lags[good.argmax(1)][:, None]
+    best = np.where((lags >= first) & (lags <= 1.3 * first), kept, -np.inf).argmax(1)
     sure = np.clip(kept[np.arange(_BLOCK), best], 0, 1) * (energy[:, 0] > 1e-6 * half)
     octaves = np.clip(np.log2(rate / lags[best] / 150), -1.5, 2)
     return np.stack([octaves * np.clip((sure - 0.5) / 0.2, 0, 1), sure], 1)

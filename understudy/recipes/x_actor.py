@@ -95,13 +95,6 @@ class XActorRecipe(Recipe):
     pace: Pace
     storage: weights.Storage
 
-    def __post_init__(self) -> None:
-        if self.frames % self.config.chunk or self.frames + 1 > self.seconds * FPS:
-            raise BadOption(
-                "an actor learns from whole chunks of a take",
-                f"{self.frames} frames in chunks of {self.config.chunk}, takes of {self.seconds * FPS}",
-            )
-
 
 def x_actor_small_recipe() -> XActorRecipe:
     """The small actor. What to expect is in docs/x-actor.md."""
@@ -383,7 +376,14 @@ def prepare(recipe: XActorRecipe, folder: Path, rank: int = 0, world: int = 1) -
 
 
 def task(recipe: XActorRecipe, folder: Path) -> Task:
-    """What the loop needs to know. `folder` is where `prepare` has spoken."""
+    """What the loop needs to know. `folder` is where `prepare` has spoken. Errors: `BadOption` for parts that do not
+    fit into a take, or that are no whole chunks."""
+    if recipe.frames % recipe.config.chunk or recipe.frames + 1 > recipe.seconds * FPS:
+        raise BadOption(
+            "an actor learns from whole chunks of a take",
+            f"{recipe.frames} frames in chunks of {recipe.config.chunk}, takes of {recipe.seconds * FPS} frames",
+            "frames= a multiple of config.chunk, and shorter than a take",
+        )
     torch.manual_seed(recipe.plan.seed)
     model = Actor(recipe.config)
     takes = shards.Shards(folder / FOLDER, recipe.takes)
