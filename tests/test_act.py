@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from understudy import models, weights
-from understudy.animate.act import act
+from understudy.animate.acting import act
 from understudy.animate.voice import Acting, gain_for, listened, open_voice
 from understudy.cast.how import How, neutral
 from understudy.cli import main

@@ -250,7 +250,8 @@ def rotated(x: Tensor, turns: Tensor) -> Tensor:
 def _sized(x: Tensor, size: Tensor) -> Tensor:
     """Queries and keys of one length, so that no dot product grows too large (Henry et al. 2020)."""
     unit: Tensor = F.normalize(x.float(), dim=-1)
-    return unit.to(x.dtype) * (size * x.shape[-1] ** 0.5).to(x.dtype)
+    sized: Tensor = unit.to(x.dtype) * (size * x.shape[-1] ** 0.5).to(x.dtype)
+    return sized
 
 
 def _normed(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
