@@ -12,6 +12,7 @@ from understudy.animate.perform import Result, perform
 from understudy.animate.voice import Acting, open_voice
 from understudy.clip import AnyPath, Warn
 from understudy.clip.media import existing
+from understudy.face.portrait import Portrait
 
 
 def act(
@@ -43,6 +44,7 @@ def act(
     written to `out`, by default PORTRAIT-VOICE.mp4 here.
 
     `mood`, `lively` (1 is usual), `blinks` and `looks` away (a minute) are the voice's and chance's unless given.
+    `relative`: on top of the portrait's own expression; without it, in its place: the film sets out from it.
     `seed` decides what is chance: another one gives another performance of the voice. The rest is as for `animate`.
 
     Stopped and called again with the same arguments, it goes on. Raises everything in `understudy.errors`."""
@@ -61,9 +63,10 @@ def act(
     )
     heard = existing(voice)
 
-    def opened(way: Way, warn: Warn) -> Driving[Any]:
+    def opened(way: Way, shown: Portrait, warn: Warn) -> Driving[Any]:
         draws: Literal["mesh", "frames"] = "frames" if way.kind.name == "frames" else "mesh"
-        return open_voice(heard, acting, seed=seed, warn=warn, device=device, draws=draws)
+        own = None if relative else shown.face.points
+        return open_voice(heard, acting, seed=seed, warn=warn, device=device, draws=draws, begins=own)
 
     return perform(
         portrait,

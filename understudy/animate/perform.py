@@ -110,7 +110,7 @@ def animate(
     how = existing(driving)
     command = command or f"animate({Path(portrait).name!r}, {how.name!r})"
 
-    def opened(way: Way, warn: Warn) -> Driving[Any]:
+    def opened(way: Way, shown: Portrait, warn: Warn) -> Driving[Any]:
         return way.open(how, choices, warn)
 
     return perform(
@@ -122,7 +122,7 @@ def perform(
     portrait: AnyPath,
     how: Path,
     choices: Choices,
-    opened: Callable[[Way, Warn], Driving[Any]],
+    opened: Callable[[Way, Portrait, Warn], Driving[Any]],
     *,
     model: str,
     out: AnyPath | None,
@@ -140,12 +140,11 @@ def perform(
     way = way_of(chosen)
     said: list[str] = []
     warn = once(said.append)
-    source = opened(way, warn)
+    shown = Portrait.read(who, which=choices.face, max_size=choices.max_size, warn=warn)
+    source = opened(way, shown, warn)
     out = target_of(who, source, out)
     refuse_existing(out, force)
-    artist = way.artist(
-        chosen, Portrait.read(who, which=choices.face, max_size=choices.max_size, warn=warn), choices, source, cast
-    )
+    artist = way.artist(chosen, shown, choices, source, cast)
     hashes = {"portrait": record.content(who), "driving": record.content(how)}
     followed = {} if source.driver is None else {"driver": source.driver}
     job = Job(

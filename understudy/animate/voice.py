@@ -19,6 +19,7 @@ from understudy.clip.media import existing
 from understudy.clip.sound import open_sound, placed, sound_stream
 from understudy.errors import BadOption, BadWeights, MissingFile, NoSound, UnknownModel
 from understudy.extras import absent
+from understudy.face.mesh import Floats
 from understudy.motion.mesh import MotionMesh
 
 if TYPE_CHECKING:
@@ -52,10 +53,17 @@ class Acting:
 
 
 def open_voice(
-    path: AnyPath, acting: Acting, *, seed: int, warn: Warn, device: str = "auto", draws: Literal["mesh", "frames"]
+    path: AnyPath,
+    acting: Acting,
+    *,
+    seed: int,
+    warn: Warn,
+    device: str = "auto",
+    draws: Literal["mesh", "frames"],
+    begins: Floats | None = None,
 ) -> Driving[MotionMesh]:
     """The sound of a sound file or film, acted, 25 frames a second, for as long as it lasts. `draws`: what the model
-    that draws follows.
+    that draws follows. `begins (478, 3)`: the face whose expression it sets out from; without it, one at rest.
 
     The voice is listened to once before, for how loud it is and what is odd about it: that is said. A silent one is
     acted at rest. Errors: those of reading it, `NoSound` where it has no samples, `MissingFile` where the actor's
@@ -79,11 +87,13 @@ def open_voice(
         with_rate = _Stream(path)
         with with_rate as chunks:
             rows = rows_heard(chunks, with_rate.rate, gain=gain)
-            motion = perform(actor, rows, pace, seed=seed, wishes=wishes, start=played.start())
+            first = played.start() if begins is None else played.worn(begins)
+            motion = perform(actor, rows, pace, seed=seed, wishes=wishes, start=first)
             yield from played.meshes(motion, about)
 
     from understudy.motion.played import rest
 
+    origin = "from rest" if begins is None else f"from {sha256(begins.tobytes()).hexdigest()[:16]}"
     driving = Driving(
         path=path,
         fps=Fraction(25),
@@ -93,7 +103,7 @@ def open_voice(
         kept=False,
         chunks=acted,
         rest=rest(),
-        mark=f"{mark} {acting} seed {seed}",
+        mark=f"{mark} {acting} seed {seed} {origin}",
     )
     return driving if draws == "mesh" else bridged(driving)  # type: ignore[return-value]
 

@@ -59,7 +59,7 @@ def act(
     relative: Annotated[
         bool,
         typer.Option("--relative/--absolute", help="On top of the portrait's own expression, or in its place."),
-    ] = True,
+    ] = False,
     crop: Annotated[
         bool, typer.Option("--crop/--paste", help="The face's square alone, or the whole picture.")
     ] = False,
@@ -90,7 +90,7 @@ def act(
                 steps=steps,
                 strength=strength,
                 only=parts(only),
-                relative=None if relative else False,
+                relative=relative or None,
                 face=face,
                 max_size=max_size,
                 crop=crop,

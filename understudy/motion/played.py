@@ -10,13 +10,15 @@ from fractions import Fraction
 from typing import Final
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from understudy.cast.how import INDEX, How, neutral
 from understudy.cast.view import HALF
 from understudy.face.arkit import ARKIT_NAMES, CARRIED
 from understudy.face.mesh import Floats
-from understudy.face.pose import PIVOT, Pose
+from understudy.face.neutral import neutral_shape
+from understudy.face.pose import PIVOT, Pose, fit_pose
 from understudy.face.rig import Rig
 from understudy.motion.bridge import EYE_UNIT, FLIP
 from understudy.motion.mesh import MotionMesh
@@ -76,6 +78,17 @@ def rest() -> MotionMesh:
 def start() -> Tensor:
     """(58,) the row of a face at rest."""
     return rows_of(neutral(1))[0]
+
+
+def worn(points: Floats) -> Tensor:
+    """(58,) the row of the expression on a face (478, 3), as a tracker has read it; its head is straight."""
+    pose = fit_pose(points[None])
+    read = Rig.fit(neutral_shape(points[None])).read(pose.take(points[None])) / _READ
+    close, jaw = CARRIED.index("mouthClose"), CARRIED.index("jawOpen")
+    read[:, close] = np.clip(read[:, close] * _READ[close] / np.maximum(read[:, jaw] * _READ[jaw], 0.05), 0, 1)
+    how = neutral(1)
+    how.curves[:, [INDEX[name] for name in CARRIED]] = torch.from_numpy(np.clip(read, 0, 1))
+    return rows_of(how)[0]
 
 
 def _pose(how: How) -> Pose:
