@@ -183,9 +183,9 @@ def alike(made: Floats, true: Floats, told: Take) -> dict[str, float]:
 def drifted(net: Actor, manner: Manner, asked: Audition, tick: Callable[[], None]) -> dict[str, float]:
     """A minute of speech, again and again: the last minute's statistics against the first's; and of true minutes, the
     95th percentile of what differs between two of them."""
-    told = take(asked.first - 1, 62.0)
-    samples = told.speech.samples[: 60 * told.speech.rate]
-    heard = heard_of(samples, told.speech.rate)
+    told = take(asked.first - 1, 110.0)
+    samples = np.resize(told.speech.samples, 60 * told.speech.rate)  # over again, should it be shorter
+    heard = heard_of(samples, told.speech.rate)[:MINUTE]
     deviation = net.deviation.double().cpu().numpy()
 
     def again() -> Iterator[np.ndarray]:
