@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from understudy import models, weights
+from understudy.animate import load
 from understudy.animate.acting import act
 from understudy.animate.voice import Acting, gain_for, listened, open_voice
 from understudy.cast.how import How, neutral
@@ -22,6 +23,7 @@ from understudy.errors import BadOption, MissingFile, NoSound, UnderstudyError, 
 from understudy.face.rig import Rig
 from understudy.motion import bridge, played
 from understudy.motion.actor import Actor
+from understudy.motion.frames import MotionFrames
 from understudy.motion.mesh import MotionMesh, whole
 from understudy.motion.space import PLAYED
 
@@ -105,6 +107,22 @@ def test_the_same_seed_is_the_same_and_another_is_not(place: Path) -> None:
     one = moves(1)
     assert np.array_equal(one.points, moves(1).points)
     assert not np.array_equal(one.points, moves(2).points)
+
+
+@pytest.mark.usefixtures("weighty")
+def test_in_python_it_is_three_lines(portrait: Path, place: Path) -> None:
+    heard = write_sound(place / "short.wav", voice(seconds=0.3), overwrite=True)
+    model = load("warp", seed=4)
+    frames = list(model.draw(portrait, model.hear(heard, mood="happy")))
+    assert len(frames) == 8 and frames[0].shape == (160, 160, 3)
+
+
+@pytest.mark.usefixtures("weighty")
+def test_the_cast_plays_it_for_models_that_follow_pictures(place: Path) -> None:
+    heard = write_sound(place / "played.wav", voice(seconds=0.2), overwrite=True)
+    driving = open_voice(heard, Acting(), seed=0, warn=lambda text: None, draws="frames")
+    chunks = list(driving)
+    assert sum(map(len, chunks)) == 5 and isinstance(chunks[0], MotionFrames) and driving.driver == "bridge"
 
 
 @pytest.mark.usefixtures("weighty")
