@@ -46,7 +46,7 @@ def main() -> None:
         net = Actor(stored.about.config)
         weights.fill(net, stored)
     net.eval()
-    pace, frames = models.small_pace(), said.seconds * 25
+    tempo, frames = models.small_tempo(), said.seconds * 25
     samples = np.random.default_rng(1).normal(0, 0.1, 16_000 * said.seconds).astype(np.float32)
     begun = time.perf_counter()
     rows_of(samples, 16_000)
@@ -56,7 +56,7 @@ def main() -> None:
         rounds, firsts = [], []
         for _ in range(3):
             begun = time.perf_counter()
-            chunks = perform(net, sound(frames), pace)
+            chunks = perform(net, sound(frames), tempo)
             next(chunks)
             firsts.append(time.perf_counter() - begun)
             for _ in chunks:
@@ -66,7 +66,7 @@ def main() -> None:
     if said.memory:
         peaks = []
         for minutes in (1, 30):
-            for _ in perform(net, sound(minutes * 1500), pace):
+            for _ in perform(net, sound(minutes * 1500), tempo):
                 pass
             peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         print(f"memory: {peaks[0]:.0f} MB after 1 minute, {peaks[1]:.0f} MB after 30 ({peaks[1] / peaks[0] - 1:+.1%})")

@@ -14,7 +14,7 @@ from understudy.diffusion.forcing import as_used, fused_weights
 from understudy.diffusion.noise import Cosine
 from understudy.errors import BadOption
 from understudy.motion.actor import WISHES, Actor, ActorConfig, rotations, visible
-from understudy.motion.perform import Pace, Score, Wishes, perform, whole
+from understudy.motion.perform import Score, Tempo, Wishes, perform, whole
 from understudy.motion.space import PLAYED, how_of, rows_of
 from understudy.motion.speech import WIDTH, silence
 
@@ -22,7 +22,7 @@ TOY = ActorConfig(
     motion=PLAYED, sound=WIDTH, bands=40, ear=4, width=16, depth=3, heads=2, chunk=4, context=8, listens=2,
     schedule=Cosine(),
 )  # fmt: skip
-PACE = Pace(steps=6, lag=3, stabilise=0.05, guidance=1.7)
+TEMPO = Tempo(steps=6, lag=3, stabilise=0.05, guidance=1.7)
 START = torch.linspace(-1, 1, PLAYED)
 
 
@@ -39,16 +39,16 @@ NET = by_chance()
 SOUND = np.random.default_rng(0).normal(size=(50, WIDTH)).astype(np.float32)
 
 
-def acted(sound: np.ndarray = SOUND, pace: Pace = PACE, block: int = 25, **more: Any) -> torch.Tensor:
+def acted(sound: np.ndarray = SOUND, tempo: Tempo = TEMPO, block: int = 25, **more: Any) -> torch.Tensor:
     blocks = [sound[k : k + block] for k in range(0, len(sound), block)]
-    return whole(perform(NET, blocks, pace, **{"seed": 1, "start": START, **more}))
+    return whole(perform(NET, blocks, tempo, **{"seed": 1, "start": START, **more}))
 
 
 def test_as_many_frames_as_there_is_sound_whatever_its_blocks() -> None:
     once = acted()
     assert once.shape == (50, PLAYED) and float(once.std()) > 0.1
     assert torch.equal(acted(block=3), once) and torch.equal(acted(block=50), once)
-    assert list(perform(NET, [], PACE)) == [] and len(acted(SOUND[:1])) == 1
+    assert list(perform(NET, [], TEMPO)) == [] and len(acted(SOUND[:1])) == 1
 
 
 def test_a_short_performance_is_the_beginning_of_a_long_one() -> None:
@@ -65,15 +65,15 @@ def test_what_comes_later_does_not_change_the_past() -> None:
 
 @pytest.mark.parametrize("lag", [1, 3, 6])
 def test_remembered_is_gone_through_again(lag: int) -> None:
-    pace = replace(PACE, lag=lag)
-    one, other = acted(pace=pace), acted(pace=replace(pace, cached=False))
+    tempo = replace(TEMPO, lag=lag)
+    one, other = acted(tempo=tempo), acted(tempo=replace(tempo, cached=False))
     assert torch.allclose(one, other, atol=1e-5 * float(one.abs().max()))
 
 
 def test_seeds_starts_and_wishes_matter_and_the_same_are_the_same() -> None:
     one = acted()
     assert torch.equal(one, acted())
-    more = ({"seed": 2}, {"start": -START}, {"wishes": Wishes(mood="happy")}, {"pace": replace(PACE, guidance=1.0)})
+    more = ({"seed": 2}, {"start": -START}, {"wishes": Wishes(mood="happy")}, {"tempo": replace(TEMPO, guidance=1.0)})
     for other in (acted(**changes) for changes in more):
         assert not torch.allclose(one, other, atol=1e-3)
 
@@ -166,7 +166,7 @@ def test_nonsense_is_refused() -> None:
     with pytest.raises(BadOption, match="context"):
         replace(TOY, context=9)
     with pytest.raises(BadOption, match="cleaner"):
-        replace(PACE, stabilise=0.2)
+        replace(TEMPO, stabilise=0.2)
     with pytest.raises(BadOption, match="mood"):
         Wishes(mood="bored")  # type: ignore[arg-type]
     with pytest.raises(BadOption, match="lively"):

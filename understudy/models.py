@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from understudy.generator.generator import GeneratorConfig, Manner
     from understudy.generator.unet import UNetConfig
     from understudy.motion.actor import ActorConfig
-    from understudy.motion.perform import Pace
+    from understudy.motion.perform import Tempo
 
 SHIPPED = Path(__file__).parent / "pretrained"
 
@@ -222,11 +222,11 @@ def x_actor_small() -> ActorConfig:
     return replace(x_actor(), motion=PLAYED, sound=WIDTH, bands=BANDS, ear=24, width=152, depth=6, heads=4, context=192)
 
 
-def small_pace() -> Pace:
+def small_tempo() -> Tempo:
     """How the small actor performs: two chunks on their way at once."""
-    from understudy.motion.perform import Pace
+    from understudy.motion.perform import Tempo
 
-    return Pace(steps=8, lag=4, stabilise=0.05, guidance=1.5)
+    return Tempo(steps=8, lag=4, stabilise=0.05, guidance=1.5)
 
 
 def _stable_diffusion() -> UNetConfig:

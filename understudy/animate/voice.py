@@ -25,7 +25,7 @@ from understudy.motion.mesh import MotionMesh
 if TYPE_CHECKING:
     from understudy.clip.sound import Samples
     from understudy.motion.actor import Actor
-    from understudy.motion.perform import Pace, Wishes
+    from understudy.motion.perform import Tempo, Wishes
 
 LEVEL: Final = -19.0  # dB of full scale: how loud the voices are that actors learn from
 MOST_GAIN: Final = 25.0  # dB
@@ -70,7 +70,7 @@ def open_voice(
     weights are not here, `BadOption` for wishes out of range."""
     path = existing(path)
     wishes = _wishes(acting)
-    actor, pace, mark = trained(acting, device)
+    actor, tempo, mark = trained(acting, device)
     heard = listened(path, warn)
     if not heard.seconds:
         raise NoSound(f"{path} has no sound that can be decoded", "an empty sound track", "record or download it again")
@@ -88,7 +88,7 @@ def open_voice(
         with with_rate as chunks:
             rows = rows_heard(chunks, with_rate.rate, gain=gain)
             first = played.start() if begins is None else played.worn(begins)
-            motion = perform(actor, rows, pace, seed=seed, wishes=wishes, start=first)
+            motion = perform(actor, rows, tempo, seed=seed, wishes=wishes, start=first)
             yield from played.meshes(motion, about)
 
     from understudy.motion.played import rest
@@ -170,7 +170,7 @@ def _wishes(acting: Acting) -> Wishes:
     return Wishes(mood=acting.mood, lively=acting.lively, blinks=acting.blinks, looks=acting.looks)  # type: ignore[arg-type]
 
 
-def trained(acting: Acting, device: str) -> tuple[Actor, Pace, str]:
+def trained(acting: Acting, device: str) -> tuple[Actor, Tempo, str]:
     """An actor with its weights, how it performs, and a word that changes with the weights."""
     from dataclasses import replace
 
@@ -186,8 +186,8 @@ def trained(acting: Acting, device: str) -> tuple[Actor, Pace, str]:
             f"`understudy train {name}`, and put journal/{name}/{model.weights[0]} there",
         )
     actor, mark = _loaded(path, path.stat().st_mtime_ns, str(choose(device)))
-    pace = models.small_pace()
-    return actor, pace if acting.guidance is None else replace(pace, guidance=acting.guidance), mark
+    tempo = models.small_tempo()
+    return actor, tempo if acting.guidance is None else replace(tempo, guidance=acting.guidance), mark
 
 
 @lru_cache(maxsize=1)

@@ -22,8 +22,7 @@ from understudy.evaluate.acting import Floats, MoodJudge
 from understudy.evaluate.speed import commit
 from understudy.motion import likeness
 from understudy.motion.actor import Actor
-from understudy.motion.perform import Pace as Manner
-from understudy.motion.perform import perform, whole
+from understudy.motion.perform import Tempo, perform, whole
 from understudy.motion.space import rows_of
 from understudy.motion.speech import FPS
 from understudy.motion.speech import rows_of as heard_of
@@ -69,7 +68,7 @@ class Auditioned:
 def audition(model: str, asked: Audition, *, device: str = "auto", progress: Tell = nobody) -> Auditioned:
     """Perform and measure. Errors: those of loading the weights; `ImportError` without espeakng_loader."""
     begun = time.perf_counter()
-    net, manner, _ = trained(Acting(actor=model), device)
+    net, tempo, _ = trained(Acting(actor=model), device)
     pace = Pace(progress)
     pace.begin("measuring", len(asked))
     ticks = iter(range(1, len(asked) + 1))
@@ -78,11 +77,11 @@ def audition(model: str, asked: Audition, *, device: str = "auto", progress: Tel
         pace.at(next(ticks, len(asked)))
 
     judge = mood_judge(asked, tick)
-    figures = {**performed(net, manner, asked, judge, tick), **drifted(net, manner, asked, tick)}
+    figures = {**performed(net, tempo, asked, judge, tick), **drifted(net, tempo, asked, tick)}
     rival = _regression(device)
     beside = None
     if rival is not None:
-        once = Manner(steps=1, lag=1, stabilise=0.0, guidance=1.0)
+        once = Tempo(steps=1, lag=1, stabilise=0.0, guidance=1.0)
         beside = performed(rival, once, asked, judge, lambda: None)
         figures["energy_distance_regression"] = beside["energy_distance"]
     said = [] if rival is not None else [f"{REGRESSION} is not here: what a plain regression does was not measured"]
@@ -127,7 +126,7 @@ def true_rows(told: Take) -> Floats:
 
 
 def performed(
-    net: Actor, manner: Manner, asked: Audition, judge: MoodJudge, tick: Callable[[], None]
+    net: Actor, tempo: Tempo, asked: Audition, judge: MoodJudge, tick: Callable[[], None]
 ) -> dict[str, float]:
     """Means over held-out takes."""
     deviation = net.deviation.double().cpu().numpy()
@@ -141,7 +140,7 @@ def performed(
         made = []
         for seed in range(asked.seeds):
             begun = time.perf_counter()
-            made.append(_rows(whole(perform(net, [heard], manner, seed=seed))))
+            made.append(_rows(whole(perform(net, [heard], tempo, seed=seed))))
             spent, frames = spent + time.perf_counter() - begun, frames + len(heard)
             tick()
         others = [true_rows(Take(told.speech, told.temper, told.seed + 7919 * (k + 1))) for k in range(asked.seeds)]
@@ -180,7 +179,7 @@ def alike(made: Floats, true: Floats, told: Take) -> dict[str, float]:
     }
 
 
-def drifted(net: Actor, manner: Manner, asked: Audition, tick: Callable[[], None]) -> dict[str, float]:
+def drifted(net: Actor, tempo: Tempo, asked: Audition, tick: Callable[[], None]) -> dict[str, float]:
     """A minute of speech, again and again: the last minute's statistics against the first's; and of true minutes, the
     95th percentile of what differs between two of them."""
     told = take(asked.first - 1, 110.0)
@@ -194,7 +193,7 @@ def drifted(net: Actor, manner: Manner, asked: Audition, tick: Callable[[], None
 
     minutes: list[Floats] = []
     rest: list[Floats] = []
-    for chunk in perform(net, again(), manner, seed=0):
+    for chunk in perform(net, again(), tempo, seed=0):
         rest.append(_rows(chunk))
         if sum(map(len, rest)) >= MINUTE:
             held = np.concatenate(rest)

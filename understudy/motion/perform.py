@@ -71,7 +71,7 @@ def knobs(*values: float | None) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class Tempo:
     """How a performance is imagined."""
 
     steps: int
@@ -136,7 +136,7 @@ class Score:
 def perform(
     actor: Actor,
     sound: Iterable[Rows],
-    pace: Pace,
+    tempo: Tempo,
     *,
     seed: int = 0,
     wishes: Wishes | None = None,
@@ -147,17 +147,17 @@ def perform(
     config = actor.config
     device = actor.motion_in.weight.device
     blank = silence(1) if config.bands else np.zeros((1, config.sound), np.float32)
-    keep = config.context + 2 * config.chunk + config.listens if pace.cached else _ALL
+    keep = config.context + 2 * config.chunk + config.listens if tempo.cached else _ALL
     score = Score(iter(sound), blank, keep)
-    stage = _Stage(actor, score, (wishes or Wishes()).numbers().to(device), pace, start)
+    stage = _Stage(actor, score, (wishes or Wishes()).numbers().to(device), tempo, start)
 
     def noise(frames: range) -> Tensor:
         return keyed_noise(seed, frames, (config.motion,), device=device)
 
-    history = config.chunk if pace.cached else _ALL
+    history = config.chunk if tempo.cached else _ALL
     chunks = rollout(
-        stage.part, noise, config.schedule, chunk=config.chunk, steps=pace.steps, lag=pace.lag, history=history,
-        stabilise=pace.stabilise,
+        stage.part, noise, config.schedule, chunk=config.chunk, steps=tempo.steps, lag=tempo.lag, history=history,
+        stabilise=tempo.stabilise,
     )  # fmt: skip
     shown = 0
     with torch.no_grad():
@@ -174,9 +174,9 @@ def perform(
 class _Stage:
     """The net with what it hears, is told and remembers, as a `Part` of a rollout."""
 
-    def __init__(self, actor: Actor, score: Score, wishes: Tensor, pace: Pace, start: Tensor | None) -> None:
-        self.actor, self.score, self.wishes, self.pace = actor, score, wishes, pace
-        self.twice = pace.guidance != 1
+    def __init__(self, actor: Actor, score: Score, wishes: Tensor, tempo: Tempo, start: Tensor | None) -> None:
+        self.actor, self.score, self.wishes, self.tempo = actor, score, wishes, tempo
+        self.twice = tempo.guidance != 1
         self.memories: list[Memory] | None = None
         self.begins = 0
         self.end = 0
@@ -186,14 +186,14 @@ class _Stage:
     def part(self, noisy: Tensor, level: Tensor, numbers: Sequence[int]) -> Tensor:
         """The clean guess for finished frames (they are not looked at) and for those on their way."""
         frames = range(numbers[0], numbers[-1] + 1)
-        done = int((level <= self.pace.stabilise).int().cumprod(0).sum())
-        if self.pace.cached and done:
+        done = int((level <= self.tempo.stabilise).int().cumprod(0).sum())
+        if self.tempo.cached and done:
             fresh = frames.start + done - self.end
             if fresh:
                 self._keep(noisy[done - fresh : done], self.end)
             noisy, level, frames = noisy[done:], level[done:], frames[done:]
         clean = self._asked(noisy, level, frames)
-        return torch.cat([noisy.new_zeros(done, noisy.shape[1]), clean]) if self.pace.cached and done else clean
+        return torch.cat([noisy.new_zeros(done, noisy.shape[1]), clean]) if self.tempo.cached and done else clean
 
     def _asked(self, noisy: Tensor, level: Tensor, frames: range) -> Tensor:
         """With guidance, the net is asked with the voice and without it, at once."""
@@ -201,7 +201,7 @@ class _Stage:
         if not self.twice:
             return answers[0]
         told, untold = answers
-        clean: Tensor = untold + self.pace.guidance * (told - untold)
+        clean: Tensor = untold + self.tempo.guidance * (told - untold)
         return clean
 
     def _net(self, noisy: Tensor, level: Tensor, frames: range) -> tuple[Tensor, list[Memory]]:
@@ -218,12 +218,12 @@ class _Stage:
 
     def _shrunk(self, clean: Tensor) -> Tensor:
         """Clean motion as finished frames are given: as at their level, without noise."""
-        told = torch.full((len(clean),), self.pace.stabilise, device=clean.device)
+        told = torch.full((len(clean),), self.tempo.stabilise, device=clean.device)
         return spread(self.actor.config.schedule.alpha(told), clean) * clean
 
     def _keep(self, given: Tensor, first: int) -> None:
         """Remember finished frames, and forget those beyond the context."""
-        level = torch.full((len(given),), self.pace.stabilise, device=given.device)
+        level = torch.full((len(given),), self.tempo.stabilise, device=given.device)
         _, fresh = self._net(given, level, range(first, first + len(given)))
         if self.memories is None:
             self.memories, self.begins = fresh, first

@@ -33,10 +33,10 @@ from understudy.diffusion.forcing import as_used, by_chunk, fused_weights
 from understudy.diffusion.noise import chance, noised
 from understudy.diffusion.samplers import moved
 from understudy.errors import BadOption
-from understudy.models import small_pace, x_actor_small
+from understudy.models import small_tempo, x_actor_small
 from understudy.motion import likeness
 from understudy.motion.actor import Actor, ActorConfig
-from understudy.motion.perform import Pace, perform, whole
+from understudy.motion.perform import Tempo, perform, whole
 from understudy.motion.space import LEAST, PLAYED, spread_of
 from understudy.motion.space import rows_of as motion_of
 from understudy.motion.speech import BANDS, FPS, NOTHING, louder, noisier, rows_of, silence
@@ -92,7 +92,7 @@ class XActorRecipe(Recipe):
     judged: int
     """Held-out takes."""
     judged_seconds: int
-    pace: Pace
+    tempo: Tempo
     storage: weights.Storage
 
 
@@ -130,7 +130,7 @@ def x_actor_small_recipe() -> XActorRecipe:
         lips=1.0,
         judged=6,
         judged_seconds=12,
-        pace=small_pace(),
+        tempo=small_tempo(),
         storage="int8",
     )  # fmt: skip
 
@@ -319,7 +319,7 @@ class Exam:
         found: dict[str, list[float]] = {}
         shown = []
         for number, (told, true, heard) in enumerate(self.takes):
-            made = whole(perform(model, [heard], self.recipe.pace, seed=number, start=true[0])).double().cpu().numpy()
+            made = whole(perform(model, [heard], self.recipe.tempo, seed=number, start=true[0])).double().cpu().numpy()
             truth = true.double().numpy()
             phones = [phone for phone in told.speech.phones if phone.end < len(truth) / FPS]
             hit, wrong = likeness.closures(made, phones)
