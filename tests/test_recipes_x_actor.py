@@ -17,7 +17,8 @@ from understudy.motion.space import PLAYED
 from understudy.motion.speech import WIDTH
 from understudy.recipes import x_actor
 from understudy.recipes.recipe import changed
-from understudy.recipes.x_actor import Exam, Parts, XActorRecipe, levels_of, task, x_actor_small_recipe
+from understudy.recipes.x_actor import Parts, XActorRecipe, levels_of, task, x_actor_small_recipe
+from understudy.recipes.x_actor_exam import Exam
 from understudy.train.loop import Step, train
 from understudy.train.task import Chance, Judgement
 

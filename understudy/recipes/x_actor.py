@@ -12,9 +12,9 @@ that the actor has imagined itself, so that it learns to go on from what it does
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -24,9 +24,7 @@ from torch import Tensor
 
 from understudy import weights
 from understudy.cast.how import INDEX
-from understudy.cast.speak.lines import HELD_OUT, take
 from understudy.cast.speak.mouth import smooth
-from understudy.cast.speak.take import Take
 from understudy.data import shards
 from understudy.data.talk import FOLDER, Talk, spoken_ahead
 from understudy.diffusion.forcing import as_used, by_chunk, fused_weights
@@ -36,12 +34,12 @@ from understudy.errors import BadOption
 from understudy.models import small_tempo, x_actor_small
 from understudy.motion import likeness
 from understudy.motion.actor import Actor, ActorConfig
-from understudy.motion.perform import Tempo, perform, whole
+from understudy.motion.perform import Tempo
 from understudy.motion.space import LEAST, PLAYED, spread_of
-from understudy.motion.space import rows_of as motion_of
-from understudy.motion.speech import BANDS, FPS, NOTHING, louder, noisier, rows_of, silence
+from understudy.motion.speech import BANDS, FPS, NOTHING, louder, noisier, silence
 from understudy.recipes.recipe import Recipe, found
-from understudy.train.task import Batch, Chance, Judgement, Loss, Moment, Plan, Task, Turn
+from understudy.recipes.x_actor_exam import Exam, drawn
+from understudy.train.task import Batch, Chance, Loss, Moment, Plan, Task, Turn
 
 _PICK, _LEVEL, _EACH, _NOISE, _TOLD, _WISHED, _GAIN, _ROOM, _OWN, _CHOSEN, _OWN_NOISE = range(0x7861, 0x786C)
 _BLENDED: Final = 18  # frames in which a motion leaves a portrait that does something else
@@ -293,81 +291,6 @@ def imagined(
             x = down.reshape(x.shape)
         given = torch.where(now[..., None], x, given)
     return given
-
-
-class Exam:
-    """Held-out takes, performed from their sound alone."""
-
-    def __init__(self, recipe: XActorRecipe) -> None:
-        self.recipe = recipe
-        self.scores: Mapping[str, float] = {}
-
-    @cached_property
-    def takes(self) -> list[tuple[Take, Tensor, np.ndarray]]:
-        """Each with its true rows and what is heard."""
-        made = []
-        for number in range(self.recipe.judged):
-            told = take(HELD_OUT + number, float(self.recipe.judged_seconds))
-            heard = rows_of(told.speech.samples, told.speech.rate)[: self.recipe.judged_seconds * FPS]
-            made.append((told, motion_of(told.how(0, len(heard), FPS)), heard))
-        return made
-
-    def judge(self, model: Actor) -> Judgement:
-        """Correlations of jaw and lips, closures, and a sheet of curves."""
-        if self.recipe.config.motion != PLAYED:
-            return Judgement({}, {})
-        found: dict[str, list[float]] = {}
-        shown = []
-        for number, (told, true, heard) in enumerate(self.takes):
-            made = whole(perform(model, [heard], self.recipe.tempo, seed=number, start=true[0])).double().cpu().numpy()
-            truth = true.double().numpy()
-            phones = [phone for phone in told.speech.phones if phone.end < len(truth) / FPS]
-            hit, wrong = likeness.closures(made, phones)
-            jaws = (likeness.column(made, "jawOpen"), likeness.column(truth, "jawOpen"))
-            for name, value in {
-                "jaw_correlation": likeness.correlation(*jaws),
-                "lips_correlation": likeness.lip_correlation(made, truth),
-                "offset_frames": float(likeness.offset(*jaws)),
-                "closures": hit,
-                "false_closures": wrong,
-                "movement": float(made.std(0).mean() / truth.std(0).mean()),
-            }.items():
-                found.setdefault(name, []).append(value)
-            shown += [drawn(truth, made)] if number < 4 else []
-        self.scores = {name: float(np.mean(values)) for name, values in found.items()}
-        return Judgement(self.scores, {"held-out": torch.cat(shown)})
-
-    def keep(self, model: Actor, folder: Path, step: int) -> None:
-        """The actor, with the spread of the motion that it has learnt."""
-        about = weights.About(
-            name=self.recipe.name,
-            config=self.recipe.config,
-            recipe=weights.as_json(self.recipe),
-            commit=weights.commit(),
-            figures={"step": float(step), **self.scores},
-            storage=self.recipe.storage,
-        )
-        weights.save(folder / f"{self.recipe.name}.safetensors", model.state_dict(), about)
-
-
-SHOWN: Final = ("jawOpen", "mouthClose", "mouthPucker", "mouthSmileLeft", "browInnerUp", "browDownLeft")
-_TALL, _WIDE = 60, 3  # pixels of a curve, and of a frame
-
-
-def drawn(true: np.ndarray, made: np.ndarray) -> Tensor:
-    """Some curves over time, (h, w, 3) uint8: true ones grey, made ones red."""
-    rows = []
-    for name in SHOWN:
-        page = np.full((_TALL, len(true) * _WIDE, 3), 255, np.uint8)
-        for curve, ink in ((true, (150, 150, 150)), (made, (200, 30, 30))):
-            height = (_TALL - 3 - np.clip(likeness.column(curve, name), 0, 1) * (_TALL - 4)).round().astype(int)
-            for frame in range(1, len(height)):
-                low, high = sorted((height[frame - 1], height[frame]))
-                page[low : high + 1, (frame - 1) * _WIDE] = ink
-                page[height[frame] : height[frame] + 2, (frame - 1) * _WIDE : frame * _WIDE] = ink
-        page[-1] = 220
-        rows.append(page)
-    return torch.from_numpy(np.concatenate(rows))
 
 
 def prepare(recipe: XActorRecipe, folder: Path, rank: int = 0, world: int = 1) -> Iterator[tuple[int, int]]:

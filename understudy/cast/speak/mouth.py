@@ -24,11 +24,12 @@ Floats = npt.NDArray[np.float64]
 
 ARTICULATORS: Final = ("jaw", "round", "funnel", "spread", "upper", "lower", "roll", "tongue")
 _BEFORE: Final = np.array([0.055, 0.10, 0.095, 0.075, 0.06, 0.06, 0.055, 0.05])
-"""Seconds that each sets out before a sound, and it lets go after it half as much sooner or later (`_AFTER`)."""
+"""Seconds that each sets out before a sound; and after it, lets go."""
 _AFTER: Final = np.array([0.065, 0.075, 0.075, 0.07, 0.06, 0.06, 0.045, 0.045])
 _REST: Final = 0.055  # how much a mouth insists on being at rest
 _LIPS: Final = frozenset("pbmɓʙ")
 _TEETH: Final = frozenset("fvɱ")
+_BITE: Final = 0.8  # how far lips go to the teeth for f and v, whatever their neighbours want
 _SILENT_LIPS: Final = 0.09  # seconds in which lips that have to touch come together, and part
 _HELD: Final = 0.045  # seconds that they touch, at least: more than a frame of 25 a second
 
@@ -107,7 +108,7 @@ def articulated(phones: Sequence[Phone], seconds: Floats) -> tuple[Floats, Float
     """Articulators (frames, 8) at some moments, and how shut the lips have to be (frames,), 0 to 1."""
     total = np.full((len(seconds), len(ARTICULATORS)), _REST)
     pulled = np.zeros_like(total)
-    shut = np.zeros(len(seconds))
+    shut, bitten = np.zeros(len(seconds)), np.zeros(len(seconds))
     for sign in signs(phones):
         near = np.abs(seconds - (sign.start + sign.end) / 2) < (sign.end - sign.start) / 2 + 0.5
         if not near.any():
@@ -119,15 +120,9 @@ def articulated(phones: Sequence[Phone], seconds: Floats) -> tuple[Floats, Float
         if sign.letter in _LIPS:
             shut[near] = np.maximum(shut[near], touching(sign.start, sign.end, seconds[near]))
         if sign.letter in _TEETH:
-            bitten = touching(sign.start, sign.end, seconds[near])[:, None]
-            pulled[near], total[near] = _blend(pulled[near], total[near], np.array(shape.targets), bitten * 0.8)
-    return pulled / total, shut
-
-
-def _blend(pulled: Floats, total: Floats, targets: Floats, share: Floats) -> tuple[Floats, Floats]:
-    """A share (frames, 1) of the way to some targets, as the mean stands."""
+            bitten[near] = np.maximum(bitten[near], touching(sign.start, sign.end, seconds[near]))
     mean = pulled / total
-    return (mean + share * (targets - mean)) * total, total
+    return mean + _BITE * bitten[:, None] * (np.array(SHAPES["f"].targets) - mean), shut
 
 
 def _dominance(sign: Sign, seconds: Floats) -> Floats:
