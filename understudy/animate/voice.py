@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from understudy.motion.actor import Actor
     from understudy.motion.perform import Tempo, Wishes
 
-LEVEL: Final = -19.0  # dB of full scale: how loud the voices are that actors learn from
+LEVEL: Final = -20.5  # dB of full scale: how loud calm voices are that actors learn from
 MOST_GAIN: Final = 25.0  # dB
 LOWEST_RATE: Final = 12_000  # samples a second
 MOST_GUIDANCE: Final = 6.0
