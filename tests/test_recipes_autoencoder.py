@@ -20,7 +20,7 @@ from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig
 from understudy.recipes.__main__ import main
 from understudy.recipes.autoencoder import AutoencoderRecipe, autoencoder_small, prepare, task
-from understudy.recipes.objectives import divergence, edges, far, told_apart, unlike
+from understudy.recipes.objectives import divergence, edges, far, told_apart, unlike, weighed
 from understudy.recipes.recipe import changed
 from understudy.recipes.run import seconds
 from understudy.train.loop import Step, train
@@ -143,7 +143,16 @@ def test_losses_are_nothing_where_nothing_differs() -> None:
     assert float(far(picture, picture, weight)) == 0 == float(edges(picture, picture, weight))
     assert float(unlike([picture], [picture])) == 0
     assert float(divergence(torch.zeros(2, 4), torch.zeros(2, 4))) == 0
-    assert float(told_apart(torch.ones(3), -torch.ones(3))) == 0
+    opinion = torch.ones(2, 1, 4, 4)
+    assert float(told_apart(opinion, -opinion, weight)) == 0
+
+
+def test_an_opinion_counts_where_pictures_count() -> None:
+    weight, opinion = torch.ones(1, 1, 16, 16), torch.zeros(1, 1, 4, 4)
+    weight[..., :4, :4] = 16
+    here, there = opinion.clone(), opinion.clone()
+    here[..., 0, 0], there[..., 3, 3] = 1, 1
+    assert float(weighed(here, weight)) == pytest.approx(16 * float(weighed(there, weight)))
 
 
 def test_a_tone_is_far_and_has_no_edges() -> None:

@@ -28,12 +28,14 @@ from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig
 from understudy.generator.layers import PictureNorm
 from understudy.models import small_autoencoder
-from understudy.recipes.objectives import divergence, edges, far, told_apart, unlike
+from understudy.recipes.objectives import divergence, edges, far, told_apart, unlike, weighed
 from understudy.recipes.recipe import Recipe, found
 from understudy.train.journal import tiled
 from understudy.train.task import Batch, Judgement, Loss, Moment, Plan, Task, Turn
 
 UNSEEN: Final = next(style for style in STYLES if style not in TRAINING_STYLES)
+COARSE: Final = 4
+LOUDER: Final = 6.0
 _FLIPS: Final = 0x666C6970
 _LEARNERS: Final = {
     "all": ("autoencoder",),
@@ -113,19 +115,24 @@ def autoencoder_small() -> AutoencoderRecipe:
 
 
 class Critic(nn.Module):
-    """Says of every patch whether it is true, and by the way what it sees there."""
+    """Says of every patch whether it is true, and by the way what it sees there.
+
+    What a good reconstruction lacks is small beside what it has; so the critic is shown, beside the picture, what is
+    finer than `COARSE` pixels, as large as the rest."""
 
     def __init__(self, config: CriticConfig) -> None:
         super().__init__()
         self.fold = config.fold
-        self.conv_in = nn.Conv2d(3 * config.fold**2, config.widths[0], 3, padding=1)
+        self.conv_in = nn.Conv2d(6 * config.fold**2, config.widths[0], 3, padding=1)
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(config.widths))
         self.norms = nn.ModuleList(PictureNorm(config.groups, width) for width in config.widths[1:])
         self.conv_out = nn.Conv2d(config.widths[-1], 1, 3, padding=1)
 
     def forward(self, pictures: Tensor) -> tuple[list[Tensor], Tensor]:
         """(n, 3, H, W) -> features (n, c, h, w) of every resolution, and opinions (n, 1, h, w), + is true."""
-        x = F.leaky_relu(self.conv_in(F.pixel_unshuffle(pictures, self.fold)), 0.2)
+        rough = F.interpolate(F.avg_pool2d(pictures, COARSE), scale_factor=COARSE, mode="bilinear")
+        seen = torch.cat([pictures, LOUDER * (pictures - rough)], 1)
+        x = F.leaky_relu(self.conv_in(F.pixel_unshuffle(seen, self.fold)), 0.2)
         features = [x]
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.leaky_relu(norm(conv(x)), 0.2)
@@ -188,7 +195,7 @@ def drawing(model: Pair, batch: Batch, moment: Moment, recipe: AutoencoderRecipe
         features, opinion = model.critic(result)
         with torch.no_grad():
             wanted, _ = model.critic(truth)
-        parts |= {"opinion": -opinion.float().mean(), "likeness": unlike(features, wanted)}
+        parts |= {"opinion": -weighed(opinion, weight), "likeness": unlike(features, wanted)}
         total = total + heard * (recipe.opinion * parts["opinion"] + recipe.likeness * parts["likeness"])
     return Loss(total, parts)
 
@@ -210,7 +217,7 @@ def telling_apart(model: Pair, batch: Batch, moment: Moment, recipe: Autoencoder
         result = model.autoencoder.reconstruct(latents).float()
     _, opinions = model.critic(torch.cat([truth, result]))
     true, made = opinions.chunk(2)
-    total = told_apart(true, made)
+    total = told_apart(true, made, attention(batch, recipe.fine))
     right = ((true > 0).float().mean() + (made < 0).float().mean()) / 2
     return Loss(total, {"right": right})
 

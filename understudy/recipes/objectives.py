@@ -34,9 +34,15 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     return (mean**2 + log_variance.exp() - 1 - log_variance).mean() / 2
 
 
-def told_apart(true: Tensor, made: Tensor) -> Tensor:
-    """What a critic makes smaller: hinge loss (Lim and Ye 2017) of its opinions, + is true."""
-    return (F.relu(1 - true.float()).mean() + F.relu(1 + made.float()).mean()) / 2
+def weighed(opinion: Tensor, weight: Tensor) -> Tensor:
+    """The mean of a critic's opinions (n, 1, h, w), weighted by place (n, 1, H, W), whatever the size."""
+    at = F.adaptive_avg_pool2d(weight.float(), opinion.shape[-2:])
+    return (opinion.float() * at).mean() / at.mean()
+
+
+def told_apart(true: Tensor, made: Tensor, weight: Tensor) -> Tensor:
+    """What a critic makes smaller: hinge loss (Lim and Ye 2017) of its opinions, + is true, weighted by place."""
+    return (weighed(F.relu(1 - true), weight) + weighed(F.relu(1 + made), weight)) / 2
 
 
 def unlike(result: Sequence[Tensor], truth: Sequence[Tensor]) -> Tensor:

@@ -106,7 +106,7 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
         stage=stage,  # type: ignore[arg-type]
         config=x_portrait_small(),
         autoencoder="autoencoder-small.safetensors",
-        pictures=2176 if filmed else 12_288,
+        pictures=2176 if filmed else 10_240,
         frames=frames,
         rate=2e-3,
         local=True,
