@@ -171,8 +171,8 @@ def x_portrait_small() -> GeneratorConfig:
 
 @cache
 def x_portrait_2_small() -> GeneratorConfig:
-    """X-Portrait 2 on the backbone and autoencoder of the small X-Portrait, and an encoder of 1.5 million parameters. It
-    has learnt films of 16 frames, so its windows are no longer."""
+    """X-Portrait 2 on the backbone and autoencoder of the small X-Portrait, and an encoder of 1.5 million parameters.
+    It has learnt films of 16 frames, so its windows are no longer."""
     from dataclasses import replace
 
     from understudy.generator.blocks import CodeConfig, TimeConfig
@@ -212,9 +212,7 @@ def published_encoder() -> EncoderConfig:
     return EncoderConfig(
         side=224,
         room=1.1,
-        net=FanConfig(
-            side=224, width=256, depth=4, points=68, tokens=1024, heads=8, patches=(4, 2), dropout=0.5
-        ),
+        net=FanConfig(side=224, width=256, depth=4, points=68, tokens=1024, heads=8, patches=(4, 2), dropout=0.5),
         code=512,
         normal="none",
         tokens=32,

@@ -1,8 +1,8 @@
 """`MotionCode`: how a face moves, as an encoder's numbers, which know of nobody's looks; X-Portrait 2 draws from it.
 
-Beside the code of a frame is the face's box: its centre and size in the driver's own picture. What depends on a portrait
-(where its face is, and how large) happens when it is drawn. Codes mean something only to the encoder that made them:
-`provenance["encoder"]` says which.
+Beside the code of a frame is the face's box: its centre and size in the driver's own picture. What depends on a
+portrait (where its face is, and how large) happens when it is drawn. Codes mean something only to the encoder that made
+them: `provenance["encoder"]` says which.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ class MotionCode:
     # --- edits ------------------------------------------------------------------------------------------------------
 
     def scaled(self, strength: float, neutral: Floats) -> MotionCode:
-        """More or less of all of it, the head's turns as well: 0 is the face at rest, whose code is `neutral` (d,), 1 as
-        it is, 2 twice as much."""
+        """More or less of all of it, the head's turns as well: 0 is the face at rest, whose code is `neutral` (d,), 1
+        as it is, 2 twice as much."""
         if strength == 1:
             return self
         return replace(self, code=np.asarray(neutral + strength * (self.code - neutral), np.float32))

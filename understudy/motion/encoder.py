@@ -51,8 +51,8 @@ class EncoderConfig:
 
     `side`: pixels of a face's picture, which shows `room` times the size of its box. `code`: numbers of a code.
     `normal`: what is done to a code last; "layer" gives each the same mean and length, "batch" each of its numbers the
-    same mean and deviation over all faces. `tokens` of `width` numbers are made of a code and of `box` numbers about the
-    box. `named`: how many curves its linear map has names for, or 0 for no such map.
+    same mean and deviation over all faces. `tokens` of `width` numbers are made of a code and of `box` numbers about
+    the box. `named`: how many curves its linear map has names for, or 0 for no such map.
     """
 
     side: int
