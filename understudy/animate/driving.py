@@ -46,6 +46,7 @@ class Driving(Generic[M]):
     kept: bool  # motion from a file: nothing has to be watched
     chunks: Callable[[], Iterator[M]] = field(repr=False)
     driver: Bridging | None = None  # how pictures of the driver are come by, where pictures are followed
+    reader: str = ""  # what the motion was read with, where that is trained
 
     def __iter__(self) -> Iterator[M]:
         """The motion from its beginning."""
@@ -66,10 +67,10 @@ def open_driving(path: AnyPath, *, warn: Warn) -> Driving[MotionMesh]:
         header = read_header(path)
         if header.kind != MESH.name:
             next(motion_parts(path))  # which says what is wrong
-        return _kept(path, header.rate, len(header), lambda: motion_parts(path))
+        return kept(path, header.rate, len(header), lambda: motion_parts(path))
     if path.suffix.lower() == ".csv":
         first = next(livelink_chunks(path, warn=warn))
-        return _kept(path, first.rate, None, lambda: livelink_chunks(path, warn=_silently))
+        return kept(path, first.rate, None, lambda: livelink_chunks(path, warn=_silently))
     clip = read(path, warn=warn)
     return Driving(
         path=path,
@@ -94,7 +95,7 @@ def open_frames(
         if driver == "bridge":
             next(motion_parts(path))  # which says what is wrong
         header = read_header(path)
-        return replace(_kept(path, header.rate, len(header), lambda: picture_parts(path)), driver="direct")
+        return replace(kept(path, header.rate, len(header), lambda: picture_parts(path)), driver="direct")
     if path.suffix.lower() in (".safetensors", ".csv"):
         if driver == "direct":
             raise WrongMotion(
@@ -152,7 +153,8 @@ def watched(
     return read_mesh(ahead(clip.timed(), DECODED), clip.fps, which=which, name=name, provenance=about)
 
 
-def _kept(path: Path, fps: Fraction, frames: int | None, chunks: Callable[[], Iterator[M]]) -> Driving[M]:
+def kept(path: Path, fps: Fraction, frames: int | None, chunks: Callable[[], Iterator[M]]) -> Driving[M]:
+    """A performance from a file, which need not be watched."""
     return Driving(path=path, fps=fps, frames=frames, still=False, sounds=False, kept=True, chunks=chunks)
 
 

@@ -264,6 +264,7 @@ class Job:
             versions=record.versions(),
             kind=self.kind.name,
             driver=self.source.driver,
+            reader=self.source.reader,
         )
         return Spool(self.out, mark, self.kind)
 
