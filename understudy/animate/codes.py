@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from understudy.clip import AnyPath
 from understudy.errors import BadOption, WrongMotion
 from understudy.extras import absent
 from understudy.models import X_PORTRAIT_2_SMALL
@@ -32,16 +31,17 @@ def read(chunks: Iterator[MotionFrames]) -> Iterator[MotionCode]:
     return read_code(chunks, known.generator.encoder, known.encoder_mark)
 
 
-def edited(path: AnyPath, edits: Edits) -> MotionCode:
-    """A file of codes, edited: joined, blended, retimed, smoothed, then strengthened and given curves.
-
-    Errors: `BadOption` for what codes do not have, and curves that nobody knows; `WrongMotion` for codes of another
-    encoder; those of reading files."""
+def refuse(edits: Edits) -> None:
+    """Errors: `BadOption` for edits that codes do not have."""
     for name in ("mirror", "mouth", "eyes", "brows", "pose"):
         if getattr(edits, name) not in (1, False):
             remedy = "--strength and --curve; or edit a file of points, which `understudy motion read` makes"
             raise BadOption(f"codes are of whole faces: --{name} is not for them", remedy=remedy)
-    motion = MotionCode.load(path)
+
+
+def joined(motion: MotionCode, edits: Edits) -> MotionCode:
+    """With others behind it, and another mixed in. Errors: `WrongMotion` for codes of another encoder; those of reading
+    files."""
     if edits.join:
         motion = join(motion, *(MotionCode.load(other) for other in edits.join))
     if edits.blend is not None:
@@ -50,7 +50,8 @@ def edited(path: AnyPath, edits: Edits) -> MotionCode:
 
 
 def changed(motion: MotionCode, edits: Edits) -> MotionCode:
-    """The last of the edits: smoothness, strength, curves."""
+    """Smoother, stronger, and with more of some curves. Errors: `BadOption` for curves that nobody knows; `WrongMotion`
+    for codes whose meaning is not known here."""
     motion = motion.smooth(edits.smooth) if edits.smooth else motion
     if edits.strength == 1 and not edits.curves:
         return motion

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from understudy import __version__
-from understudy.animate import codes as code
+from understudy.animate import codes as code_files
 from understudy.animate.driving import Met, pictured, watched
 from understudy.animate.pace import Pace, Tell, nobody
 from understudy.clip import AnyPath, frame_rate
@@ -92,7 +92,7 @@ def keep(
     def told() -> Iterator[Any]:
         done = 0
         seen: Iterator[Any] = (pictured if pictures or codes else watched)(clip, name, face, about)
-        for chunk in code.read(seen) if codes else seen:
+        for chunk in code_files.read(seen) if codes else seen:
             done += len(chunk)
             pace.at(done)
             yield chunk
@@ -165,9 +165,10 @@ def edited(path: AnyPath, out: AnyPath, edits: Edits, *, force: bool = False) ->
 
 
 def _edited_codes(path: AnyPath, out: AnyPath, edits: Edits) -> About:
-    """As `edited`, for codes, whose blends are made when they are as long as they will be."""
-    motion = _cut(code.edited(path, edits), edits, str(path))
-    motion = code.changed(_retimed(motion, edits), edits)
+    """As `edited`, for codes."""
+    code_files.refuse(edits)
+    motion = code_files.joined(_cut(MotionCode.load(path), edits, str(path)), edits)
+    motion = code_files.changed(_retimed(motion, edits), edits)
     motion.save(out, overwrite=True)
     return about(out)
 
