@@ -1,4 +1,4 @@
-"""Motion codes slice, join, retime, are edited, save and load; encoders see faces one by one; boxes are as published."""
+"""Motion codes slice, join, retime, are edited, saved, loaded; encoders see faces one by one; boxes as published."""
 
 from __future__ import annotations
 
