@@ -1,4 +1,4 @@
-"""Models that follow codes are measured: what is hard by itself, other styles; and what codes tell, which is planted."""
+"""Models that follow codes are measured: what is hard by itself, other styles; what codes tell, which is planted."""
 
 from __future__ import annotations
 

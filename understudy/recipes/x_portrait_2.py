@@ -13,41 +13,30 @@ exactly, and codes of the two may be made alike (`alike`), which nobody can do w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from understudy import weights
 from understudy.data import shards
-from understudy.data.vary import FOOTAGE, varied
 from understudy.errors import BadOption
 from understudy.generator.blocks import Note
 from understudy.generator.generator import Cues, Generator, GeneratorConfig, part
 from understudy.generator.reference import sparse
 from understudy.models import small_manner, x_portrait_2_small
-from understudy.motion.encoder import Encoder, EncoderConfig, boxed, cut
-from understudy.motion.probing import curves_of, fill
-from understudy.recipes.autoencoder import Critic, pixels, psnr
-from understudy.recipes.exam import Exam, begin, places
-from understudy.recipes.head import Head, HeadRecipe, criticised, shown, small_head
-from understudy.recipes.portrayal import (
-    PortrayalRecipe,
-    Question,
-    Questions,
-    autoencoder_of,
-    error_of,
-    latents_name,
-    noisy_answers,
-    source,
-)
+from understudy.recipes.exam import begin, places
+from understudy.recipes.following import Doers, Learner, XPortrait2Recipe, faces, small_faces
+from understudy.recipes.head import criticised, shown, small_head
+from understudy.recipes.portrayal import autoencoder_of, error_of, latents_name, noisy_answers, source
 from understudy.recipes.recipe import found
+from understudy.recipes.rehearsal import HEAD, Rehearsal, blindness
 from understudy.train.journal import tiled
-from understudy.train.task import Batch, Chance, Judgement, Loss, Moment, Plan, Task, Turn
+from understudy.train.task import Batch, Chance, Loss, Moment, Plan, Task, Turn
 
 STAGES: Final = ("expression", "together", "time")
 LEARNERS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -58,36 +47,7 @@ LEARNERS: Final[Mapping[str, tuple[str, ...]]] = {
 """Which parts of a generator (see `generator.part`) learn in a stage."""
 BORROWED: Final = ("backbone", "reference", "context")
 """What another kind of generator may have learnt already."""
-BENDS: Final = 4
-"""Places along a side of a face's picture that are moved by chance; between them it is bent evenly."""
-EXAMPLES: Final = 768
-"""Pictures by which codes are given names, when weights are kept."""
-_ZOOM, _ASIDE, _BEND, _MASK, _OUT, _AGAIN = range(0x7890, 0x78F0, 16)
-
-
-@dataclass(frozen=True, kw_only=True)
-class XPortrait2Recipe(PortrayalRecipe):
-    """All that a stage of X-Portrait 2 depends on."""
-
-    stage: Literal["expression", "together", "time"]
-    varied: bool
-    """Whether drivers' faces are varied as footage is: the published colour jitter, and more."""
-    zoom: float
-    """The most by which a driver's face is larger or smaller in its picture, as a share."""
-    bend: float
-    """How far places of it are moved, in halves of its picture: standard deviation."""
-    aside: float
-    """How far from its middle it is, in sizes of the face: standard deviation."""
-    masked: float
-    """Share of the notes on the portrait that is kept from the net (reference feature masking)."""
-    dropout: float
-    """Share of a code's numbers that is kept from all who read it: an identity filter."""
-    alike: float
-    """How much it costs that two people who do the same have different codes: an identity filter, for the cast alone
-    (`cross`)."""
-    adversary: float
-    """How strongly the encoder is pushed against a net that tells people by their codes (gradient reversal)."""
-    head: HeadRecipe
+_MASK, _OUT, _AGAIN = range(0x78C0, 0x78F0, 16)
 
 
 def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
@@ -131,92 +91,6 @@ def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
 def staged(config: GeneratorConfig, stage: str) -> GeneratorConfig:
     """The generator of a stage: what a later stage adds is not there yet."""
     return replace(config, unet=replace(config.unet, time=config.unet.time if stage == "time" else None))
-
-
-class Learner(nn.Module):
-    """The generator, and what is there for its training alone."""
-
-    def __init__(self, config: GeneratorConfig, recipe: XPortrait2Recipe, people: int) -> None:
-        super().__init__()
-        self.generator = Generator(config)
-        code = self.encoder.config.code
-        headed = recipe.head.weight > 0 and recipe.stage != "time"
-        self.head = Head(recipe.head.config, code) if headed else None
-        self.critic = Critic(recipe.head.critic) if headed else None
-        self.guess = nn.Linear(code, people) if recipe.adversary and recipe.stage != "time" else None
-
-    @property
-    def encoder(self) -> Encoder:
-        """Of motion codes."""
-        if self.generator.encoder is None:
-            raise BadOption("X-Portrait 2 follows codes, and this generator has no encoder", remedy="another config")
-        return self.generator.encoder
-
-
-# --- data -------------------------------------------------------------------------------------------------------------
-
-
-class Doers(Questions):
-    """Questions, with pictures of all who do something, and where their faces are."""
-
-    def more(self, asked: Sequence[Question], turned: Tensor) -> Batch:
-        """uint8 pictures: `driver` (n, f, 3, s, s) with `ground`; boxes: `box` (n, f, 3) of drivers, `then` (n, 3) of
-        the driver doing what the portrait does; `who` (n,), the driver's number. But for films also `shown` (n, 3, s,
-        s) with `shown_box`, the portrait; `truth` (n, f, 3, s, s), `truth_ground`, `truth_box`, `truth_fine`."""
-        seen = self.seen([q.drivers for q in asked], turned, "picture", "ground", "outline")
-        then = self.seen([(q.driver_then,) for q in asked], turned, "outline")["outline"][:, 0]
-        moments = self.ensembles.moments
-        batch = {
-            "driver": seen["picture"], "ground": seen["ground"], "box": boxes(seen["outline"]), "then": boxed(then),
-            "who": torch.tensor([q.drivers[0] // moments for q in asked]),
-        }  # fmt: skip
-        if self.recipe.stage == "time":
-            return batch
-        portrait = self.seen([(q.portrait,) for q in asked], turned, "picture", "outline")
-        truth = self.seen([q.answers for q in asked], turned, "picture", "ground", "outline", "fine")
-        return batch | {
-            "shown": portrait["picture"][:, 0], "shown_box": boxed(portrait["outline"][:, 0]),
-            "truth": truth["picture"], "truth_ground": truth["ground"], "truth_box": boxes(truth["outline"]),
-            "truth_fine": truth["fine"],
-        }  # fmt: skip
-
-    def examples(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Some pictures (n, 3, s, s) in [-1, 1] from all over, their boxes, and what is done in them, (n, 55)."""
-        every = max(len(self.pictures) // count, 1)
-        numbers = range(0, len(self.pictures), every)
-        seen = self.pictures.at(numbers, ("picture", "outline"))
-        each, moments = self.ensembles.pictures, self.ensembles.moments
-        hows = [self.ensembles.moment(n // each, n % moments) for n in numbers]
-        return pixels(seen), boxed(seen["outline"]), torch.cat([curves_of(how) for how in hows])
-
-
-def boxes(outlines: Tensor) -> Tensor:
-    """(n, f, k, 2) to (n, f, 3)."""
-    return boxed(outlines.flatten(0, 1)).unflatten(0, outlines.shape[:2])
-
-
-@torch.no_grad()
-def faces(
-    pictures: Tensor, ground: Tensor, box: Tensor, dice: Chance, recipe: XPortrait2Recipe, config: EncoderConfig
-) -> Tensor:
-    """(n*f, 3, side, side): what the encoder is shown of pictures (n, f, 3, s, s), uint8; changed by chance, a film as
-    a whole."""
-    films, frames = pictures.shape[:2]
-    alike = recipe.stage == "time"
-    each = Chance(dice.seed, tuple(n if alike else n * frames + k for n in dice.numbers for k in range(frames)))
-    device, box = pictures.device, box.flatten(0, 1)
-    zoom = 1 + recipe.zoom * (2 * each.uniform(1, purpose=_ZOOM) - 1).to(device)
-    aside = recipe.aside * each.normal(2, purpose=_ASIDE).to(device)
-    box = torch.cat([box[:, :2] + aside * box[:, 2:], box[:, 2:] / zoom], 1)
-    bent = recipe.bend * each.normal(2, BENDS, BENDS, purpose=_BEND).to(device)
-    bent = F.interpolate(bent, [config.side] * 2, mode="bilinear", align_corners=True)
-    seen = cut(pictures.flatten(0, 1).float() / 127.5 - 1, box, config.side, config.room, bent)
-    if not recipe.varied:
-        return seen
-    behind = ground.flatten(0, 1)[:, None].float() / 127.5 - 1
-    scale = box.new_tensor(ground.shape[-1] / pictures.shape[-1])
-    behind = cut(behind, box * scale, config.side, config.room, bent) / 2 + 0.5
-    return varied(seen, behind.clamp(0, 1), each, FOOTAGE)
 
 
 # --- losses -----------------------------------------------------------------------------------------------------------
@@ -277,30 +151,19 @@ def _headed(
     model: Learner, batch: Batch, moment: Moment, code: Tensor, recipe: XPortrait2Recipe
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
     assert model.head is not None and model.critic is not None
-    portrait, truth, weight = _small(batch, recipe, model.encoder.config)
+    portrait, truth, weight = small_faces(batch, recipe, model.encoder.config)
     result = model.head(portrait, code).float()
     heard = min(max((moment.progress - recipe.head.critic_from) / 0.05, 0.0), 1.0)  # a new critic knows nothing yet
     return shown(result, truth, weight, model.critic, heard, recipe.head)
 
 
-@torch.no_grad()
-def _small(batch: Batch, recipe: XPortrait2Recipe, config: EncoderConfig) -> tuple[Tensor, Tensor, Tensor]:
-    """Faces of portraits (n, 3, s, s) and of answers (n*f, 3, s, s) as the head shall show them, and what counts."""
-    side, box, fine = recipe.head.config.side, batch["truth_box"].flatten(0, 1), batch["truth_fine"].flatten(0, 1)
-    with torch.autocast(box.device.type, enabled=False):
-        portrait = cut(batch["shown"].float() / 127.5 - 1, batch["shown_box"], side, config.room)
-        truth = cut(batch["truth"].flatten(0, 1).float() / 127.5 - 1, box, side, config.room)
-        scale = fine.shape[-1] / batch["truth"].shape[-1]
-        counts = cut(fine[:, None].float() / 127.5 - 1, box * scale, side, config.room) / 2 + 0.5
-    return portrait, truth, 1 + recipe.head.fine * counts.clamp(0, 1)
-
-
 def _unlike(model: Learner, batch: Batch, dice: Chance, code: Tensor, recipe: XPortrait2Recipe) -> Tensor:
-    """How different the codes of two people who do the same are."""
+    """How different the codes of two people who do the same are, of how different any two are: so codes that are all
+    the same are no way out."""
     again = Chance(dice.seed + _AGAIN, dice.numbers)
     with torch.autocast(code.device.type, enabled=False):
         seen = faces(batch["truth"], batch["truth_ground"], batch["truth_box"], again, recipe, model.encoder.config)
-    return (code - model.encoder.encode(seen)).float().square().mean()
+    return blindness(code.float(), model.encoder.encode(seen).float())
 
 
 def _thinned(code: Tensor, dice: Chance, dropped: float) -> Tensor:
@@ -337,79 +200,9 @@ def criticising(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2
     with torch.no_grad():
         with torch.autocast(batch["driver"].device.type, enabled=False):
             seen = faces(few["driver"], few["ground"], few["box"], moment.chance, recipe, model.encoder.config)
-        portrait, truth, weight = _small(few, recipe, model.encoder.config)
+        portrait, truth, weight = small_faces(few, recipe, model.encoder.config)
         result = model.head(portrait, model.encoder.encode(seen)).float()
     return Loss(criticised(model.critic, result, truth, weight), {})
-
-
-# --- what is judged and kept ------------------------------------------------------------------------------------------
-
-
-class Rehearsal(Exam):
-    """Held-out people, driven by others."""
-
-    def drawn(self, model: Generator, q: Question, portrait: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Exam`."""
-        code, box, driver = self.read(model, q.drivers)
-        then = boxed(self.taken("outline", (q.driver_then,))).to(code.device)
-        told = model.coded(code, box, then)
-        return torch.cat([*model.draw(model.likeness(portrait), [told], self.recipe.manner)]), driver
-
-    def read(self, model: Generator, numbers: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Codes and boxes of some pictures, and the pictures."""
-        assert model.encoder is not None
-        device = model.unet.conv_out.weight.device
-        pictures, box = self.picture(numbers), boxed(self.taken("outline", numbers)).to(device)
-        return model.encoder.seen(pictures.to(device), box), box, pictures
-
-    def rehearse(self, model: Learner) -> Judgement:
-        """As `judge`; before there is a generator, what the head shows. `blind`: how different the codes of two people
-        who do the same are, of how different those of two who do not are."""
-        recipe = cast(XPortrait2Recipe, self.recipe)
-        judged = self.judge(model.generator) if recipe.stage != "expression" else self._head(model, recipe)
-        theirs, ours = (
-            torch.cat([self.read(model.generator, numbers)[0] for numbers in some])
-            for some in ([q.drivers for q in self.asked], [q.answers for q in self.asked])
-        )
-        apart = (theirs[:, None] - ours).square().mean(2)
-        blind = apart.diagonal().mean() / apart.mean().clamp_min(1e-9)
-        self.scores = {**judged.scores, "blind": float(blind)}
-        return Judgement(self.scores, judged.sheets)
-
-    def _head(self, model: Learner, recipe: XPortrait2Recipe) -> Judgement:
-        if model.head is None:
-            return Judgement({}, {})
-        config, device = model.encoder.config, next(model.head.parameters()).device
-        side, rows, errors = recipe.head.config.side, [], []
-        for q in self.asked:
-            pairs = [(self.picture(n), boxed(self.taken("outline", n))) for n in ((q.portrait,), q.answers)]
-            portrait, truth = (cut(seen, box, side, config.room).to(device) for seen, box in pairs)
-            code, box, driver = self.read(model.generator, q.drivers)
-            result = model.head(portrait, code).float().clamp(-1, 1)
-            errors.append(psnr((result - truth).square().cpu()))
-            seen = cut(driver, box.cpu(), side, config.room)
-            rows.append([x[:1].cpu() / 2 + 0.5 for x in (portrait, seen, result, truth)])
-        columns = [torch.cat([row[k] for row in rows[:12]]) for k in range(4)]
-        return Judgement({"head": sum(errors) / len(errors)}, {"held-out": tiled(columns)})
-
-    def keep_all(self, model: Learner, folder: Path, step: int, data: Doers) -> None:
-        """The generator, its codes given names by examples; and the head, for the next stage alone."""
-        if self.recipe.stage != "time" and model.encoder.probe is not None:
-            device = model.generator.unet.conv_out.weight.device
-            seen, box, curves = data.examples(EXAMPLES)
-            groups = zip(seen.split(64), box.split(64), strict=True)
-            codes = torch.cat([model.encoder.seen(some.to(device), at.to(device)) for some, at in groups])
-            fill(model.encoder.probe, codes.float(), curves.to(device))
-        self.keep(model.generator, folder, step)
-        if model.head is not None:
-            about = weights.About(
-                name=f"{self.recipe.name}-head", config=None, recipe={}, commit=weights.commit(), figures={},
-                storage="bf16",
-            )  # fmt: skip
-            weights.save(folder / f"{self.recipe.name}{HEAD}", model.head.state_dict(), about)
-
-
-HEAD: Final = "-head.safetensors"
 
 
 def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
@@ -427,6 +220,11 @@ def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
     exam = Rehearsal(recipe, config, str(shards.said(drawn).get("looks", "")))
     learns = tuple(f"generator.{name}" for name in places(model.generator, LEARNERS[recipe.stage]))
     if recipe.stage == "expression":
+        if model.head is None:
+            raise BadOption(
+                f"{recipe.name} teaches the encoder by a decoder head, and there is none", "head.weight=0",
+                f"to begin with {recipe.name.replace('expression', 'together')}",
+            )  # fmt: skip
         learns = ("generator.encoder.model",)
     learns += tuple(name for name in ("head", "guess") if getattr(model, name) is not None)
     turns = [
@@ -486,7 +284,7 @@ def first_batch(model: Learner, batch: Batch, recipe: XPortrait2Recipe) -> dict[
     rows = [decode(some["portrait"].float()), seen[:: some["driver"].shape[1]], decode(some["answer"][:, 0].float())]
     sheets = {"first-batch": tiled([row.cpu() / 2 + 0.5 for row in rows])}
     if model.head is not None:
-        portrait, truth, weight = _small(some, recipe, model.encoder.config)
+        portrait, truth, weight = small_faces(some, recipe, model.encoder.config)
         each = slice(None, None, len(truth) // few)
         counts = (weight[each] - 1).expand(-1, 3, -1, -1) / max(recipe.head.fine, 1e-9) * 2 - 1
         sheets["first-batch-head"] = tiled([row.cpu() / 2 + 0.5 for row in (portrait, truth[each], counts)])
