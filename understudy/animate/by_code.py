@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -153,10 +153,15 @@ def opened(model: Model, path: AnyPath, choices: Choices, warn: Warn) -> Driving
             raise WrongMotion(f"{path} has no mesh that one of the cast could play", "motion codes", "no --driver")
         return kept(path, header.rate, len(header), lambda: read_codes(path))
     source = open_frames(path, driver=choices.driver, warn=warn)
-    return replace(  # type: ignore[return-value]
-        source,
+    return Driving(
+        path=source.path,
+        fps=source.fps,
+        frames=source.frames,
+        still=source.still,
+        sounds=source.sounds,
         kept=False,  # read once, not twice
-        chunks=lambda: read_code(source.chunks(), encoder, known.encoder_mark),  # type: ignore[arg-type]
+        chunks=lambda: read_code(source.chunks(), encoder, known.encoder_mark),
+        driver=source.driver,
         reader=known.encoder_mark,
     )
 

@@ -100,7 +100,7 @@ def probed(read: Reader, size: int, probing: Probing, done: Callable[[int], None
     for clip in range(2):
         moves = how.joined([film.motion(2 * seed + clip, 0, probing.frames, _MOMENTS) for seed in strangers])
         seen = codes([seed for seed in strangers for _ in range(probing.frames)], moves)
-        clips.append(seen.unflatten(0, (-1, probing.frames)).mean(1))
+        clips.append(seen.reshape(-1, probing.frames, seen.shape[1]).mean(1))
     return Told(
         r2=straight(known, curves_of(hows), owner),
         who_accuracy=accuracy(known, owner, frame < probing.training),

@@ -45,7 +45,7 @@ CODE: Final = Kind(
     "code", "motion codes", MotionCode, CODES, pack_code.pack, pack_code.unpack,
     "--model x-portrait-2-small, or the film that it was read from",
 )  # fmt: skip
-KINDS: Final[dict[str, Kind[Any]]] = {kind.name: kind for kind in (MESH, FRAMES, CODE)}  # type: ignore[attr-defined]
+KINDS: Final[dict[str, Kind[Any]]] = {kind.name: kind for kind in (MESH, FRAMES, CODE)}
 
 
 def kind_of(motion: MotionMesh | MotionFrames | MotionCode) -> Kind[Any]:

@@ -106,7 +106,7 @@ class Doers(Questions):
 
 def boxes(outlines: Tensor) -> Tensor:
     """(n, f, k, 2) to (n, f, 3)."""
-    return boxed(outlines.flatten(0, 1)).unflatten(0, outlines.shape[:2])
+    return boxed(outlines.flatten(0, 1)).reshape(*outlines.shape[:2], 3)
 
 
 @torch.no_grad()

@@ -75,7 +75,7 @@ class Rehearsal(Exam):
         if self.recipe.stage != "time" and model.encoder.probe is not None:
             device = model.generator.unet.conv_out.weight.device
             seen, box, curves = data.examples(EXAMPLES)
-            groups = zip(seen.split(64), box.split(64), strict=True)
+            groups = zip(torch.split(seen, 64), torch.split(box, 64), strict=True)
             codes = torch.cat([model.encoder.seen(some.to(device), at.to(device)) for some, at in groups])
             fill(model.encoder.probe, codes.float(), curves.to(device))
         self.keep(model.generator, folder, step)

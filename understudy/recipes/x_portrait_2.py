@@ -110,7 +110,7 @@ def learning(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Rec
         total = total + parts["flow"]
     if model.head is not None:
         cost, costs = _headed(model, batch, moment, code, recipe)
-        total, parts = total + recipe.head.weight * cost, parts | costs
+        total, parts = total + recipe.head.weight * cost, {**parts, **costs}
     if recipe.alike and recipe.cross and recipe.stage != "time":
         parts["alike"] = _unlike(model, batch, dice, code, recipe)
         total = total + recipe.alike * parts["alike"]
