@@ -50,7 +50,8 @@ class PortrayalRecipe(Recipe):
     """How much more a place in eyes or mouth counts."""
     level_middle: float
     level_spread: float
-    """Levels of noise: the logistic function of a Gaussian (Esser et al. 2024)."""
+    """Levels of noise: the logistic function of a Gaussian (Esser et al. 2024). Where everything goes is decided at the
+    highest levels, so its middle is high: at 0, one sample in seventy would be noisier than 0.9."""
     judged: int
     """Held-out questions that are judged."""
     manner: Manner

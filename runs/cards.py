@@ -1,0 +1,129 @@
+"""Write the cards of the shipped weights, `understudy/pretrained/NAME.md`, from their headers and the words below.
+
+    python runs/cards.py
+
+Numbers are never typed: steps, figures, commit and recipe are read from the file that they are about. A test says that
+no card is older than its file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+SHIPPED: Final = Path(__file__).resolve().parent.parent / "understudy" / "pretrained"
+MIB: Final = 2**20
+
+
+@dataclass(frozen=True)
+class Words:
+    """What no header says."""
+
+    purpose: str
+    data: str
+    time: str
+    limits: str
+
+
+CAST: Final = (
+    "made-up people drawn by this project's own program (`understudy cast`), and nothing else; no person, no picture "
+    "of one, and no other model had a part in it"
+)
+NOBODY: Final = "It knows the cast. On photos it is out of its world. It is not to be used to deceive (see the README)."
+WORDS: Final[Mapping[str, Words]] = {
+    "autoencoder-small": Words(
+        "Pictures of 256x256 to 32 channels of 16x16 latents and back; shared by all small models.",
+        CAST,
+        "44 minutes on one CPU core",
+        NOBODY + " Thin things (frames of glasses, lashes) come back soft.",
+    ),
+    "x-portrait-small": Words(
+        "A portrait of the cast performs what the pictures of a driver show, by diffusion: X-Portrait at a small size.",
+        CAST,
+        "1 h 25 min on two CPU cores that other programs shared (docs/training.md has the stages)",
+        NOBODY + " Irises, teeth and glasses are soft; heads turned beyond 30 degrees are less certain.",
+    ),
+    "bridge": Words(
+        "What MediaPipe's coefficients say, as what the cast's own coefficients do: numbers for `--driver bridge`.",
+        CAST,
+        "minutes on one CPU core, by `runs/bridge.py`",
+        "It is as modest about brows and glances as MediaPipe is.",
+    ),
+    "canonical_face": Words(
+        "478 points of a face at rest, and how ARKit's coefficients move them: the rig.",
+        CAST,
+        "minutes on one CPU core, by `runs/canonical_face.py`",
+        "One face's proportions; the rig fits them to others.",
+    ),
+}
+
+
+def main() -> None:
+    for path in sorted(SHIPPED.glob("*.safetensors")):
+        path.with_suffix(".md").write_text(card(path), encoding="utf-8")
+        print(f"{path.stem}: {path.stat().st_size / MIB:.1f} MiB")
+
+
+def header(path: Path) -> dict[str, Any]:
+    """What a file of safetensors says before its numbers."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        found: dict[str, Any] = json.loads(file.read(length))
+    return found
+
+
+def card(path: Path) -> str:
+    """The whole page."""
+    said, words = header(path), WORDS[path.stem]
+    told = said.pop("__metadata__", {})
+    about = json.loads(told["understudy"]) if "understudy" in told else told
+    count = sum(math.prod(entry["shape"]) for name, entry in said.items() if not name.endswith(".scale"))
+    lines = [
+        f"# {path.stem}",
+        "",
+        words.purpose,
+        "",
+        "| | |",
+        "|---|---|",
+        f"| file | `{path.name}`, {path.stat().st_size / MIB:.1f} MiB, {count:,} numbers |",
+        "| licence | Apache-2.0 |",
+        f"| learnt from | {words.data} |",
+        f"| learnt in | {words.time} |",
+    ]
+    for name in ("storage", "version", "commit", "made_by", "people"):
+        if about.get(name):
+            lines.append(f"| {name.replace('_', ' ')} | {about[name]} |")
+    figures = about.get("figures", {})
+    lines += [f"| {name} | {value:.4g} |" for name, value in figures.items()]
+    lines += ["", words.limits, ""]
+    if "psnr" in figures:
+        lines += [
+            "Figures are those of the last exam while learning, on people never learnt from: decibels, of 24 pictures.",
+            "",
+        ]
+    if about.get("recipe"):
+        lines += ["## Recipe", "", "```", *flat(about["recipe"]), "```", ""]
+    return "\n".join(lines)
+
+
+def flat(value: Any, name: str = "") -> Iterator[str]:
+    """`field.field=value`, as `understudy train` takes them."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key != "kind":
+                yield from flat(inner, f"{name}.{key}" if name else key)
+    elif isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+        for number, inner in enumerate(value):
+            yield from flat(inner, f"{name}.{number}")
+    else:
+        told = ",".join(str(inner) for inner in value) if isinstance(value, list) else value
+        yield f"{name}={told}"
+
+
+if __name__ == "__main__":
+    main()
