@@ -21,7 +21,7 @@ from understudy.clip import AnyPath, Warn
 from understudy.clip.media import existing
 from understudy.errors import WrongMotion
 from understudy.face.mesh import Floats
-from understudy.face.parts import outline
+from understudy.face.parts import centres
 from understudy.face.portrait import Portrait
 from understudy.generator.generator import Cues
 from understudy.models import Model
@@ -55,7 +55,7 @@ class Following(Imagined[MotionCode, Placed]):
     def still(self) -> Tensor:
         """The portrait's own code, (1, d)."""
         with torch.no_grad():
-            inside = boxed(torch.from_numpy(outline(self.points))[None]).to(self.device)
+            inside = boxed(torch.from_numpy(centres(self.points))[None]).to(self.device)
             return self.encoder.seen(tensor_of(self.own)[None].to(self.device), inside).float()
 
     def reference(self, motion: Iterable[MotionCode]) -> Placed | None:

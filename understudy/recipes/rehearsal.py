@@ -31,7 +31,7 @@ class Rehearsal(Exam):
     def drawn(self, model: Generator, q: Question, portrait: Tensor) -> tuple[Tensor, Tensor]:
         """See `Exam`."""
         code, box, driver = self.read(model, q.drivers)
-        then = boxed(self.taken("outline", (q.driver_then,))).to(code.device)
+        then = boxed(self.taken("centres", (q.driver_then,))).to(code.device)
         told = model.coded(code, box, then)
         return torch.cat([*model.draw(model.likeness(portrait), [told], self.recipe.manner)]), driver
 
@@ -39,7 +39,7 @@ class Rehearsal(Exam):
         """Codes and boxes of some pictures, and the pictures."""
         assert model.encoder is not None
         device = model.unet.conv_out.weight.device
-        pictures, box = self.picture(numbers), boxed(self.taken("outline", numbers)).to(device)
+        pictures, box = self.picture(numbers), boxed(self.taken("centres", numbers)).to(device)
         return model.encoder.seen(pictures.to(device), box), box, pictures
 
     def rehearse(self, model: Learner) -> Judgement:
@@ -60,7 +60,7 @@ class Rehearsal(Exam):
         config, device = model.encoder.config, next(model.head.parameters()).device
         side, rows, errors = recipe.head.config.side, [], []
         for q in self.asked:
-            pairs = [(self.picture(n), boxed(self.taken("outline", n))) for n in ((q.portrait,), q.answers)]
+            pairs = [(self.picture(n), boxed(self.taken("centres", n))) for n in ((q.portrait,), q.answers)]
             portrait, truth = (cut(seen, box, side, config.room).to(device) for seen, box in pairs)
             code, box, driver = self.read(model.generator, q.drivers)
             result = model.head(portrait, code).float().clamp(-1, 1)
