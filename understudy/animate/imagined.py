@@ -90,6 +90,11 @@ class Imagined(ABC, Generic[M, R]):
     def cues(self, motion: Iterable[M], reference: R) -> Iterator[Cues]:
         """What the generator is told of every frame."""
 
+    @property
+    def at_rest(self) -> Cues | None:
+        """What a driver does who does what the portrait does, if guidance shall draw away from it."""
+        return None
+
     @abstractmethod
     def trial(self, frames: int) -> Cues:
         """Something to be told, in so many frames, to see how long that takes."""
@@ -137,7 +142,10 @@ class Imagined(ABC, Generic[M, R]):
                 share = (step + 1) / (self.manner.steps + 1)  # decoding takes about a step's time
                 told(max(window.new.start + share * len(window.new), done))
 
-            for latents in generator.latents(self.likeness, here, self.manner, stepped=stepped, begun=begun):
+            still = None if self.manner.guidance == 1 else self.at_rest
+            for latents in generator.latents(
+                self.likeness, here, self.manner, still=still, stepped=stepped, begun=begun
+            ):
                 if file:
                     file.append(latents)
                 for pictures in generator.decoded(latents, self.manner):

@@ -15,7 +15,7 @@ from understudy.errors import BadOption
 from understudy.generator.generator import Generator, GeneratorConfig
 from understudy.motion.encoder import Encoder, EncoderConfig, boxed, cut
 from understudy.motion.probing import curves_of
-from understudy.recipes.autoencoder import Critic, pixels
+from understudy.recipes.autoencoder import Critic
 from understudy.recipes.head import Head, HeadRecipe
 from understudy.recipes.portrayal import PortrayalRecipe, Question, Questions
 from understudy.train.task import Batch, Chance
@@ -95,13 +95,13 @@ class Doers(Questions):
         }  # fmt: skip
 
     def examples(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Some pictures (n, 3, s, s) in [-1, 1] from all over, their boxes, and what is done in them, (n, 55)."""
-        every = max(len(self.pictures) // count, 1)
+        """About so many pictures (n, 3, s, s), uint8, from all over, their boxes, and what is done in them, (n, 55)."""
+        every = max(len(self.pictures) // count, 1) | 1  # odd, so that all moments come
         numbers = range(0, len(self.pictures), every)
         seen = self.pictures.at(numbers, ("picture", "centres"))
         each, moments = self.ensembles.pictures, self.ensembles.moments
         hows = [self.ensembles.moment(n // each, n % moments) for n in numbers]
-        return pixels(seen), boxed(seen["centres"]), torch.cat([curves_of(how) for how in hows])
+        return seen["picture"], boxed(seen["centres"]), torch.cat([curves_of(how) for how in hows])
 
 
 def boxes(centres: Tensor) -> Tensor:

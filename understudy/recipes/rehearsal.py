@@ -13,7 +13,7 @@ from understudy import weights
 from understudy.generator.generator import Generator
 from understudy.motion.encoder import boxed, cut
 from understudy.motion.probing import fill
-from understudy.recipes.autoencoder import psnr
+from understudy.recipes.autoencoder import pixels, psnr
 from understudy.recipes.exam import Exam
 from understudy.recipes.following import Doers, Learner, XPortrait2Recipe
 from understudy.recipes.portrayal import Question
@@ -76,7 +76,8 @@ class Rehearsal(Exam):
             device = model.generator.unet.conv_out.weight.device
             seen, box, curves = data.examples(EXAMPLES)
             groups = zip(torch.split(seen, 64), torch.split(box, 64), strict=True)
-            codes = torch.cat([model.encoder.seen(some.to(device), at.to(device)) for some, at in groups])
+            shown = ((pixels({"picture": some}), at) for some, at in groups)
+            codes = torch.cat([model.encoder.seen(some.to(device), at.to(device)) for some, at in shown])
             fill(model.encoder.probe, codes.float(), curves.to(device))
         self.keep(model.generator, folder, step)
         if model.head is not None:
