@@ -192,7 +192,7 @@ def small_encoder() -> EncoderConfig:
 
     return EncoderConfig(
         side=128,
-        room=1.3,
+        room=1.4,
         net=FaceNetConfig(fold=2, widths=(32, 64, 96, 160), blocks=(0, 1, 1, 2), groups=16, squeezed=16),
         code=96,
         normal="layer",
