@@ -4,7 +4,7 @@
 #
 # What to expect: docs/training.md, which has what was measured and when. Nothing is downloaded. Room needed: 6 GB.
 #
-#   runs/small_cpu.sh              an hour for the autoencoder, eight for X-Portrait
+#   runs/small_cpu.sh              an hour for the autoencoder, eight for X-Portrait, as many for X-Portrait 2
 #   HOURS=16 runs/small_cpu.sh     or longer
 #   OUT=/elsewhere THREADS=4 DEVICE=cuda runs/small_cpu.sh
 set -euo pipefail
@@ -26,7 +26,12 @@ $UNDERSTUDY train autoencoder-small --out "$OUT/autoencoder-small" --shards "$OU
 $UNDERSTUDY train x-portrait-small "autoencoder=$OUT/autoencoder-small/autoencoder-small.safetensors" \
     --out "$OUT/x-portrait-small" --shards "$OUT/shards" --device "$DEVICE" --threads "$THREADS" --budget "${HOURS}h"
 
-# 3. X-Actor: the cast speaks (pip install "understudy[tts]"), then an actor learns to act what is said. Sheets show curves
+# 3. X-Portrait 2, in its three stages, on the backbone and the reference net of X-Portrait.
+$UNDERSTUDY train x-portrait-2-small "autoencoder=$OUT/autoencoder-small/autoencoder-small.safetensors" \
+    "start=$OUT/x-portrait-small/x-portrait-small.safetensors" \
+    --out "$OUT/x-portrait-2-small" --shards "$OUT/shards" --device "$DEVICE" --threads "$THREADS" --budget "${HOURS}h"
+
+# 4. X-Actor: the cast speaks (pip install "understudy[tts]"), then an actor learns to act what is said. Sheets show curves
 #    of held-out voices: true ones grey, performed ones red.
 $UNDERSTUDY train x-actor-small --out "$OUT/x-actor-small" --shards "$OUT/shards" --device "$DEVICE" \
     --threads "$THREADS" --budget "${ACTOR:-2h}"
@@ -35,4 +40,5 @@ $UNDERSTUDY train x-actor-small --out "$OUT/x-actor-small" --shards "$OUT/shards
 #    cp "$OUT/autoencoder-small/autoencoder-small.safetensors" understudy/pretrained/
 #    cp "$OUT/x-portrait-small/x-portrait-small.safetensors" understudy/pretrained/
 #    cp "$OUT/x-actor-small/x-actor-small.safetensors" understudy/pretrained/
+#    cp "$OUT/x-portrait-2-small/x-portrait-2-small.safetensors" understudy/pretrained/
 echo "done: see $OUT/*/sheets"

@@ -186,7 +186,7 @@ def test_what_cannot_be_measured_says_why(monkeypatch: pytest.MonkeyPatch) -> No
     with MeshFinder() as finder:
         with pytest.raises(UnknownModel):
             entered("x-portrait-tiny", None, cpu, finder)
-        with pytest.raises(BadOption, match="follows a motion code"):
+        with pytest.raises(MissingFile, match="x-portrait-2-small has no weights"):
             entered("x-portrait-2-small", None, cpu, finder)
         with pytest.raises(BadOption, match="denoises nothing"):
             entered("warp", 4, cpu, finder)

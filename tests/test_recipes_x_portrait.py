@@ -14,16 +14,13 @@ from understudy.data.ensemble import Ensembles, drawn_ahead, mirrored
 from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig
 from understudy.generator.generator import Generator, GeneratorConfig, part
+from understudy.recipes.portrayal import Questions, prepare, question, source
 from understudy.recipes.x_portrait import (
     LEARNERS,
     STAGES,
-    Questions,
     XPortraitRecipe,
     cues,
     drawing,
-    prepare,
-    question,
-    source,
     task,
     x_portrait_small_stage,
 )

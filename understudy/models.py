@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from understudy.generator.unet import UNetConfig
     from understudy.motion.actor import ActorConfig
     from understudy.motion.perform import Tempo
+    from understudy.motion.encoder import EncoderConfig
 
 SHIPPED = Path(__file__).parent / "pretrained"
 
@@ -132,6 +133,7 @@ def x_portrait_2() -> GeneratorConfig:
         start=StartConfig(blur=9, deviation=18.0),
         window=24,
         overlap=4,
+        encoder=published_encoder(),
     )
 
 
@@ -173,15 +175,54 @@ def x_portrait_small() -> GeneratorConfig:
 
 @cache
 def x_portrait_2_small() -> GeneratorConfig:
-    """X-Portrait 2 on the backbone and autoencoder of the small X-Portrait."""
+    """X-Portrait 2 on the backbone and autoencoder of the small X-Portrait, and an encoder of 1.5 million parameters.
+    It has learnt films of 16 frames, so its windows are no longer."""
     from dataclasses import replace
 
     from understudy.generator.blocks import CodeConfig, TimeConfig
 
+    encoder = small_encoder()
     time = TimeConfig(heads=2, looks=2, longest=32, divide=2, mid=True, after_upsampler=False)
-    code = CodeConfig(heads=2, looks=2, width=16, divide=2)
-    return replace(
-        x_portrait_small(), unet=replace(_small_backbone(), time=time, code=code), controls=(), window=24, overlap=4
+    code = CodeConfig(heads=2, looks=2, width=encoder.width, divide=2)
+    unet = replace(_small_backbone(), time=time, code=code)
+    return replace(x_portrait_small(), unet=unet, controls=(), window=16, overlap=4, encoder=encoder)
+
+
+@cache
+def small_encoder() -> EncoderConfig:
+    """A face of 128x128 pixels to 96 numbers, and those and the box to 16 tokens."""
+    from understudy.motion.code import NAMES
+    from understudy.motion.encoder import EncoderConfig, FaceNetConfig
+
+    return EncoderConfig(
+        side=128,
+        room=1.4,
+        net=FaceNetConfig(fold=2, widths=(32, 64, 96, 160), blocks=(0, 1, 1, 2), groups=16, squeezed=16),
+        code=96,
+        normal="layer",
+        tokens=16,
+        width=16,
+        box=64,
+        named=len(NAMES),
+    )
+
+
+@cache
+def published_encoder() -> EncoderConfig:
+    """X-NeMo's, as released: 224x224 pixels to 512 numbers, and those and the box to 32 tokens."""
+    from understudy.motion.encoder import EncoderConfig
+    from understudy.motion.fan import FanConfig
+
+    return EncoderConfig(
+        side=224,
+        room=1.1,
+        net=FanConfig(side=224, width=256, depth=4, points=68, tokens=1024, heads=8, patches=(4, 2), dropout=0.5),
+        code=512,
+        normal="none",
+        tokens=32,
+        width=16,
+        box=64,
+        named=0,
     )
 
 

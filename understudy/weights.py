@@ -141,13 +141,14 @@ def configs() -> tuple[type, ...]:
     """The kinds of values that may describe a model in a header."""
     from understudy.diffusion import noise
     from understudy.generator import autoencoder, blocks, control, generator, reference, unet
-    from understudy.motion.actor import ActorConfig
+    from understudy.motion import actor, encoder, fan
 
     nets = (autoencoder.AutoencoderConfig, autoencoder.TemporalAutoencoderConfig, generator.GeneratorConfig)
     parts = (unet.UNetConfig, blocks.TimeConfig, blocks.CodeConfig, reference.ReferenceConfig, generator.StartConfig)
     controls = (control.ControlConfig, control.HintConfig)
     schedules = (noise.Linear, noise.ScaledLinear, noise.Cosine, noise.Sigmoid, noise.RectifiedFlow)
-    return (*nets, *parts, *controls, *schedules, ActorConfig)
+    encoders = (encoder.EncoderConfig, encoder.FaceNetConfig, fan.FanConfig)
+    return (*nets, *parts, *controls, *schedules, *encoders, actor.ActorConfig)
 
 
 def as_json(value: Any) -> Any:

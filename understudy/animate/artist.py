@@ -1,6 +1,7 @@
 """What draws: one portrait in the hands of one model, behind the few questions that a job asks.
 
-`warp` and the diffusion models answer them in `by_warp` and `by_diffusion`; a job does not know which of them it has.
+`warp` and the diffusion models answer them in `by_warp`, `by_diffusion` and `by_code`; a job does not know which of
+them it has.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def way_of(model: Model) -> Way:
     if model.follows == "mesh":
         return by_warp.WAY
     try:
-        from understudy.animate import by_diffusion
+        from understudy.animate import by_code, by_diffusion
     except ImportError as error:
         raise absent(error, model.name) from error
-    return by_diffusion.WAY
+    return by_code.way(model) if model.follows == "code" else by_diffusion.WAY

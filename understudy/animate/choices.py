@@ -10,13 +10,22 @@ from typing import Final, Literal
 from understudy.clip import AnyPath, read_metadata
 from understudy.errors import BadOption, MediaError
 from understudy.generator.warp import Amounts, WarpOptions
-from understudy.models import WARP, X_PORTRAIT_2, X_PORTRAIT_SMALL, Model, missing_from, named
+from understudy.models import (
+    WARP,
+    X_PORTRAIT_2,
+    X_PORTRAIT_2_SMALL,
+    X_PORTRAIT_SMALL,
+    Model,
+    missing_from,
+    named,
+)
 from understudy.motion.retouch import Retouch
 
 PARTS: Final = ("mouth", "eyes", "brows", "pose")
 MOST: Final = 3.0  # of strength
 STEPS: Final = 1000  # of denoising, at most
-DRAWING: Final = (WARP, X_PORTRAIT_SMALL)  # what this version can draw with
+DRAWING: Final = (WARP, X_PORTRAIT_SMALL, X_PORTRAIT_2_SMALL)  # what this version can draw with
+KNOWING: Final = (X_PORTRAIT_2_SMALL, X_PORTRAIT_SMALL)  # what draws the cast, the better one first
 TAG: Final = "cast"  # the word in a picture's metadata by which the cast's pictures are known
 
 
@@ -100,7 +109,7 @@ def choose(model: str, choices: Choices, *, cast: bool = False) -> tuple[Model, 
             f"it needs {chosen.needs}",
             "--model warp, which needs nothing; `understudy models` lists all",
         )
-    for option, problem, remedy in _strange_to_warp(choices) if chosen is WARP else _strange_to_diffusion(choices):
+    for option, problem, remedy in _strange_to(chosen, choices):
         raise BadOption(f"{chosen.name} takes no {option}: {problem}", remedy=remedy)
     if chosen is WARP and choices.device not in ("auto", "cpu"):
         raise BadOption(
@@ -120,16 +129,23 @@ def of_the_cast(path: AnyPath) -> bool:
 def _automatic(choices: Choices, cast: bool) -> tuple[Model, str]:
     """What is best for a portrait, of what is here."""
     if cast:
-        lacking = missing_from(X_PORTRAIT_SMALL)
-        only_warp = next((option for option, _, _ in _strange_to_diffusion(choices)), None)
-        if lacking is None and only_warp is None:
-            return X_PORTRAIT_SMALL, "draws it: the portrait is one of the cast, whom it knows"
-        said = f"it lacks {lacking}" if lacking else f"it takes no {only_warp}"
-        return WARP, f"draws it: built in (the portrait is one of the cast, whom {X_PORTRAIT_SMALL.name} knows; {said})"
+        reasons = []
+        for model in KNOWING:
+            lacking = missing_from(model)
+            strange = next((option for option, _, _ in _strange_to(model, choices)), None)
+            if lacking is None and strange is None:
+                return model, "draws it: the portrait is one of the cast, whom it knows"
+            reasons.append(f"{model.name} lacks {lacking}" if lacking else f"{model.name} takes no {strange}")
+        return WARP, f"draws it: built in (the portrait is one of the cast, but {'; '.join(reasons)})"
     why = "draws it: built in, for photos and paintings"
     if X_PORTRAIT_2.here:
         why += " (x-portrait-2 is installed, and this version cannot draw with it yet)"
     return WARP, why
+
+
+def _strange_to(model: Model, choices: Choices) -> Iterator[tuple[str, str, str]]:
+    """Options that were used and that a model does not have: each with the reason, and what to do."""
+    return _strange_to_warp(choices) if model is WARP else _strange_to_diffusion(choices, model)
 
 
 def _strange_to_warp(choices: Choices) -> Iterator[tuple[str, str, str]]:
@@ -140,10 +156,12 @@ def _strange_to_warp(choices: Choices) -> Iterator[tuple[str, str, str]]:
         yield "--driver", "it follows the driver's mesh, directly", "leave it out"
 
 
-def _strange_to_diffusion(choices: Choices) -> Iterator[tuple[str, str, str]]:
+def _strange_to_diffusion(choices: Choices, model: Model) -> Iterator[tuple[str, str, str]]:
     """The same for diffusion models."""
     whole = "it sees the driver's pictures as they are, and carries all that is in them"
-    if choices.strength != 1:
+    if model.follows == "code":
+        whole = "its codes are of whole faces"
+    if choices.strength != 1 and model.follows != "code":
         yield "--strength", whole, "leave it out, or --model warp"
     if choices.only is not None:
         yield "--only", whole, "leave it out, or --model warp"

@@ -68,10 +68,10 @@ def open_driving(path: AnyPath, *, warn: Warn) -> Driving[MotionMesh]:
         header = read_header(path)
         if header.kind != MESH.name:
             next(motion_parts(path))  # which says what is wrong
-        return _kept(path, header.rate, len(header), lambda: motion_parts(path))
+        return kept(path, header.rate, len(header), lambda: motion_parts(path))
     if path.suffix.lower() == ".csv":
         first = next(livelink_chunks(path, warn=warn))
-        return _kept(path, first.rate, None, lambda: livelink_chunks(path, warn=_silently))
+        return kept(path, first.rate, None, lambda: livelink_chunks(path, warn=_silently))
     clip = read(path, warn=warn)
     return Driving(
         path=path,
@@ -96,7 +96,7 @@ def open_frames(
         if driver == "bridge":
             next(motion_parts(path))  # which says what is wrong
         header = read_header(path)
-        return replace(_kept(path, header.rate, len(header), lambda: picture_parts(path)), driver="direct")
+        return replace(kept(path, header.rate, len(header), lambda: picture_parts(path)), driver="direct")
     if path.suffix.lower() in (".safetensors", ".csv"):
         if driver == "direct":
             raise WrongMotion(
@@ -155,7 +155,8 @@ def watched(
     return read_mesh(ahead(clip.timed(), DECODED), clip.fps, which=which, name=name, provenance=about)
 
 
-def _kept(path: Path, fps: Fraction, frames: int | None, chunks: Callable[[], Iterator[M]]) -> Driving[M]:
+def kept(path: Path, fps: Fraction, frames: int | None, chunks: Callable[[], Iterator[M]]) -> Driving[M]:
+    """A performance from a file, which need not be watched."""
     return Driving(path=path, fps=fps, frames=frames, still=False, sounds=False, kept=True, chunks=chunks)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from understudy import __version__
+from understudy.animate import codes as code_files
 from understudy.animate.driving import Met, pictured, watched
 from understudy.animate.pace import Pace, Tell, nobody
 from understudy.clip import AnyPath, frame_rate
@@ -17,9 +18,12 @@ from understudy.clip.landing import refuse_existing
 from understudy.clip.media import once
 from understudy.errors import BadOption
 from understudy.motion import file as motion_file
-from understudy.motion.kinds import KINDS
+from understudy.motion.code import MotionCode
+from understudy.motion.kinds import CODE, KINDS
 from understudy.motion.livelink import PICTURE, livelink_chunks, write_livelink
 from understudy.motion.mesh import MotionMesh, join
+
+M = TypeVar("M", MotionMesh, MotionCode)
 
 PICTURE_WIDTH: Final = "width"  # in the provenance: of the picture that the points are in, for mirroring
 
@@ -29,7 +33,7 @@ class About:
     """What is in a motion. These are the fields of `--json`."""
 
     file: str
-    kind: str  # "mesh" or "frames", which are pictures of the driver
+    kind: str  # "mesh"; "frames", which are pictures of the driver; or "code"
     frames: int
     fps: float
     seconds: float
@@ -48,6 +52,8 @@ class Edits:
     start: float = 0.0  # seconds
     end: float | None = None
     join: tuple[Path, ...] = ()
+    blend: Path | None = None  # another performance, of codes
+    share: float = 0.5  # of that one
     rate: float | None = None
     speed: float = 1.0
     mirror: bool = False
@@ -57,6 +63,7 @@ class Edits:
     eyes: float = 1.0
     brows: float = 1.0
     pose: float = 1.0
+    curves: tuple[tuple[str, float], ...] = ()  # added to codes, by name
 
 
 def keep(
@@ -65,12 +72,16 @@ def keep(
     *,
     face: int | None = None,
     pictures: bool = False,
+    codes: bool = False,
     force: bool = False,
     progress: Tell = nobody,
 ) -> About:
-    """Watch a film or picture and write its motion: the mesh, or `pictures` of the driver, which some models follow.
+    """Watch a film or picture and write its motion: the mesh, or `pictures` of the driver or motion `codes`, which some
+    models follow.
 
-    Errors: of reading it, `NoFace`, `Exists`, `Unwritable`."""
+    Errors: of reading it, `NoFace`, `Exists`, `Unwritable`; for codes those of loading an encoder."""
+    if pictures and codes:
+        raise BadOption("a motion file has one kind of motion", "pictures and codes", "one of them")
     said: list[str] = []
     refuse_existing(Path(out), force)
     clip = read_clip(driving, warn=once(said.append))
@@ -80,7 +91,8 @@ def keep(
 
     def told() -> Iterator[Any]:
         done = 0
-        for chunk in (pictured if pictures else watched)(clip, name, face, about):
+        seen: Iterator[Any] = (pictured if pictures or codes else watched)(clip, name, face, about)
+        for chunk in code_files.read(seen) if codes else seen:
             done += len(chunk)
             pace.at(done)
             yield chunk
@@ -136,14 +148,14 @@ def edited(path: AnyPath, out: AnyPath, edits: Edits, *, force: bool = False) ->
 
     Errors: `MissingFile`, `BadMotionFile`, `BadOption` where nothing is left, `Exists`, `Unwritable`."""
     refuse_existing(Path(out), force)
+    if motion_file.read_header(path).kind == CODE.name:
+        return _edited_codes(path, out, edits)
+    if edits.blend or edits.curves:
+        raise BadOption("--blend and --curve are for motion codes", f"{path} has others", "`motion read --codes`")
     motion = _cut(MotionMesh.load(path), edits, str(path))
     if edits.join:
         motion = join(motion, *(MotionMesh.load(other) for other in edits.join))
-    rate = motion.rate if edits.rate is None else _rate(edits.rate)
-    if edits.speed != 1:
-        faster = motion.rate * Fraction(edits.speed).limit_denominator(1000)
-        motion = replace(motion, times=motion.times / edits.speed, rate=faster)
-    motion = motion.retime(rate) if motion.rate != rate else motion
+    motion = _retimed(motion, edits)
     if edits.mirror:
         motion = motion.mirror(int(motion.provenance.get(PICTURE_WIDTH, PICTURE)))
     motion = motion.smooth(edits.smooth) if edits.smooth else motion
@@ -152,7 +164,25 @@ def edited(path: AnyPath, out: AnyPath, edits: Edits, *, force: bool = False) ->
     return about(out)
 
 
-def _cut(motion: MotionMesh, edits: Edits, name: str) -> MotionMesh:
+def _edited_codes(path: AnyPath, out: AnyPath, edits: Edits) -> About:
+    """As `edited`, for codes."""
+    code_files.refuse(edits)
+    motion = code_files.joined(_cut(MotionCode.load(path), edits, str(path)), edits)
+    motion = code_files.changed(_retimed(motion, edits), edits)
+    motion.save(out, overwrite=True)
+    return about(out)
+
+
+def _retimed(motion: M, edits: Edits) -> M:
+    """Faster, and at another rate."""
+    rate = motion.rate if edits.rate is None else _rate(edits.rate)
+    if edits.speed != 1:
+        faster = motion.rate * Fraction(edits.speed).limit_denominator(1000)
+        motion = replace(motion, times=motion.times / edits.speed, rate=faster)
+    return motion.retime(rate) if motion.rate != rate else motion
+
+
+def _cut(motion: M, edits: Edits, name: str) -> M:
     """From `start` to `end`, beginning at 0 again."""
     end = float("inf") if edits.end is None else edits.end
     wanted = [k for k, when in enumerate(motion.times.tolist()) if edits.start - 1e-6 <= when < end - 1e-6]

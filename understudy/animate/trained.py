@@ -34,6 +34,8 @@ class Trained:
     warnings: tuple[str, ...]
     mark: str
     """Differs when the weights do."""
+    encoder_mark: str = ""
+    """Differs when those of the motion encoder do: by it codes are known."""
 
     @property
     def foreign_below(self) -> float | None:
@@ -77,7 +79,18 @@ def _made(model: Model, paths: tuple[Path, ...], times: tuple[int, ...], device:
     own = {name: value for name, value in rest.tensors.items() if not name.startswith("autoencoder.")}
     said = weights.fill(net, Weights(rest.about, tensors | own))
     mark = "; ".join(f"{path.stem} sha256:{sha256(path.read_bytes()).hexdigest()[:16]}" for path in paths)
-    return Trained(net.eval().to(device), (pictures.about, rest.about), tuple(said), mark)
+    net = net.eval()
+    return Trained(net.to(device), (pictures.about, rest.about), tuple(said), mark, _encoder_mark(model, net))
+
+
+def _encoder_mark(model: Model, net: Generator) -> str:
+    """A word for what makes codes; "" where nothing does."""
+    if net.encoder is None:
+        return ""
+    found = sha256()
+    for name, value in sorted(net.encoder.model.state_dict().items()):
+        found.update(name.encode() + value.float().numpy().tobytes())
+    return f"{model.name} {found.hexdigest()[:16]}"
 
 
 def _config(model: Model, pictures: About, rest: About) -> GeneratorConfig:

@@ -59,6 +59,8 @@ def evaluate(
         found = evaluating.evaluate(model, programme, steps=steps, device=device.value, progress=told)
     say.warnings(found.warnings)
     Console(width=max(Console().width, show.WIDTH)).print(show.table(found))
+    for sentence in show.sentences(found):
+        say.line(sentence)
     sheet, kept = show.keep(found, folder)
     say.line(f"sheet: {sheet}")
     if json:

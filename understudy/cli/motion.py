@@ -9,6 +9,7 @@ import typer
 
 from understudy.cli import say
 from understudy.cli.options import Face, Force, Json, Out
+from understudy.errors import BadOption
 
 app = typer.Typer(name="motion", help="Performances as files: read, look at, edit, exchange.", no_args_is_help=True)
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A motion file (.safetensors).")]
@@ -22,6 +23,9 @@ def read(
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Keep pictures of the driver, for models that follow those.")
     ] = False,
+    codes: Annotated[
+        bool, typer.Option("--codes", help="Keep motion codes, which x-portrait-2-small draws on any portrait.")
+    ] = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -30,7 +34,7 @@ def read(
 
     with say.progress() as show:
         path = out or Path(f"{driving.stem}.safetensors")
-        kept = keep(driving, path, face=face, pictures=pictures, force=force, progress=show)
+        kept = keep(driving, path, face=face, pictures=pictures, codes=codes, force=force, progress=show)
     _told(kept, json)
 
 
@@ -77,6 +81,10 @@ def edit(
     join: Annotated[
         list[Path] | None, typer.Option("--join", help="Motion files to put behind it.", show_default=False)
     ] = None,
+    blend: Annotated[
+        Path | None, typer.Option("--blend", help="Codes: another motion file to mix in.", show_default=False)
+    ] = None,
+    share: Annotated[float, typer.Option("--share", min=0, max=1, help="How much of that one.")] = 0.5,
     rate: Annotated[
         float | None, typer.Option("--rate", min=1, help="Frames a second; it lasts as long.", show_default=False)
     ] = None,
@@ -88,6 +96,12 @@ def edit(
     eyes: Annotated[float, typer.Option("--eyes", min=0, max=3, help="Of lids and gaze.")] = 1.0,
     brows: Annotated[float, typer.Option("--brows", min=0, max=3, help="Of the brows.")] = 1.0,
     pose: Annotated[float, typer.Option("--pose", min=0, max=3, help="Of the moves of the head.")] = 1.0,
+    curve: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--curve", metavar="NAME=X", help="Codes: add to a curve, such as jawOpen=0.3.", show_default=False
+        ),
+    ] = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -96,9 +110,19 @@ def edit(
 
     edits = Edits(
         start=start, end=end, join=tuple(join or ()), rate=rate, speed=speed, mirror=mirror, smooth=smooth,
-        strength=strength, mouth=mouth, eyes=eyes, brows=brows, pose=pose,
+        strength=strength, mouth=mouth, eyes=eyes, brows=brows, pose=pose, blend=blend, share=share,
+        curves=tuple(_named(word) for word in curve or ()),
     )  # fmt: skip
     _told(edited(file, out or Path(f"{file.stem}-edited.safetensors"), edits, force=force), json)
+
+
+def _named(word: str) -> tuple[str, float]:
+    """ "jawOpen=0.3"."""
+    name, _, amount = word.partition("=")
+    try:
+        return name, float(amount)
+    except ValueError:
+        raise BadOption(f"--curve {word} says no amount", remedy="such as --curve jawOpen=0.3") from None
 
 
 def _told(about: object, json: bool) -> None:
@@ -107,7 +131,7 @@ def _told(about: object, json: bool) -> None:
 
     assert isinstance(about, About)
     say.warnings(about.warnings)
-    holds = "driving pictures" if about.kind == "frames" else f"{len(about.curves)} curves"
+    holds = {"frames": "driving pictures", "code": "motion codes"}.get(about.kind, f"{len(about.curves)} curves")
     say.line(
         f"{about.file}: {about.frames} frames, {about.fps:.4g} a second, {about.seconds:.1f} s; "
         f"{holds}; a face in {about.faces} frames, {about.cuts} cuts"

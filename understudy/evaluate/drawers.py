@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from understudy.generator.autoencoder import Autoencoder, TemporalAutoencoder
 from understudy.generator.generator import Cues, Generator, Likeness, Manner
 from understudy.generator.hints import aligned, moved, patched
 from understudy.generator.warp import Warp
+from understudy.motion.encoder import boxed
 from understudy.motion.mesh import MotionMesh
 from understudy.motion.read import read_mesh
 
@@ -90,14 +92,15 @@ def reconstructed(net: Autoencoder | TemporalAutoencoder, device: torch.device |
 
 
 def performed(generator: Generator, manner: Manner, device: torch.device | str = "cpu") -> Performer:
-    """A trained generator that follows driving frames, in windows if the performance is long."""
+    """A trained generator that follows driving frames or motion codes, in windows if the performance is long."""
     known: list[tuple[Tensor, Likeness]] = []
 
     def draw(portrait: Tensor, drives: Iterable[Drive], seed: int) -> Iterator[Tensor]:
         if not known or known[0][0] is not portrait:
             with torch.no_grad():
                 known[:] = [(portrait, generator.likeness((portrait * 2 - 1).to(device)[None]))]
-        cues = (hinted(drive, portrait.shape[-1]).to(device) for drive in drives)
+        told = hinted if generator.encoder is None else partial(coded, generator)
+        cues = (told(drive, portrait.shape[-1]).to(device) for drive in drives)
         for frames in generator.draw(known[0][1], cues, replace(manner, seed=seed)):
             yield _seen(frames)
 
@@ -114,6 +117,17 @@ def hinted(drive: Drive, side: int) -> Cues:
     maps = drive.map[None]
     whole = aligned(drive.pictures * 2 - 1, maps, side)
     return Cues(hints=(whole, patched(whole, moved(drive.centres, maps))))
+
+
+@torch.no_grad()
+def coded(generator: Generator, drive: Drive, side: int) -> Cues:
+    """What a generator is told that follows codes: what its encoder makes of the driver's face, and where that is
+    against where it was at rest."""
+    assert generator.encoder is not None
+    device = generator.encoder.final_proj.weight.device
+    boxes, rest = (boxed(points).to(device) for points in (drive.centres, drive.rest_centres[None]))
+    code = generator.encoder.seen((drive.pictures * 2 - 1).to(device), boxes)
+    return generator.coded(code, boxes, rest)
 
 
 def _seen(frames: Tensor) -> Tensor:

@@ -20,12 +20,16 @@ from understudy.device import choose, describe
 from understudy.errors import BadOption, BadWeights, MissingFile
 from understudy.evaluate import drawers
 from understudy.evaluate.drawers import Bent, Drawer, Performer
-from understudy.evaluate.scenes import Programme, Snippet, snippets
+from understudy.evaluate.groups import group_scenes, shots, style_scenes
+from understudy.evaluate.probes import Probing, Told, reader
+from understudy.evaluate.probes import probed as probed_codes
+from understudy.evaluate.scenes import Programme, Scene, Snippet, snippets
 from understudy.evaluate.score import Figures, Sight, Tally, compared, probed
 from understudy.evaluate.speed import commit
 from understudy.face.find import Finder
 from understudy.face.mesh_finder import MeshFinder
 from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig, TemporalAutoencoder
+from understudy.motion.encoder import Encoder
 from understudy.recipes.autoencoder import UNSEEN
 
 STILL, PASTE, AUTOENCODER = "still", "paste", "autoencoder-small"
@@ -46,6 +50,8 @@ class Contestant:
     windows: tuple[int, int] = (0, 0)
     """Frames of a window, and how many of them were drawn before."""
     autoencoder: Autoencoder | TemporalAutoencoder | None = None
+    encoder: Encoder | None = None
+    """Of motion codes, where those are followed."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,12 @@ class Evaluation:
     counterpart: Figures
     """Of the same people and motions in their own styles."""
     baselines: dict[str, Figures]
+    groups: dict[str, Figures]
+    """Of what is hard, by itself, see `groups.GROUPS`; nothing where the model is a baseline."""
+    style_loss_db: float | None
+    """By how much a driver in another style than the portrait's is worse than the same person in its own."""
+    told: Told | None
+    """What codes tell, where they are followed."""
     seconds: float
     warnings: list[str]
     rows: list[Shown] = field(repr=False)
@@ -88,8 +100,10 @@ def evaluate(
     steps: int | None = None,
     device: str = "auto",
     progress: Tell = nobody,
+    probing: Probing | None = None,
 ) -> Evaluation:
-    """Draw and measure a whole programme, and a part of it in the style that is never trained on.
+    """Draw and measure a whole programme, a part of it in the style that is never trained on, and, of what is trained,
+    what is hard, other styles, and its codes.
 
     Errors: `UnknownModel`; `BadOption` for options that a model does not have; those of loading its weights."""
     begun, code, cast = time.perf_counter(), commit(), looks()  # files may change while this runs
@@ -101,7 +115,10 @@ def evaluate(
         unseen = styled(programme)
         round_ = Round(contestant, finder, where)
         pace = Pace(progress)
-        pace.begin("measuring", (len(programme) + len(unseen)) * programme.frames)
+        more = extra(contestant, programme)
+        probing = probing or Probing(seed=programme.seed)
+        total = (len(programme) + len(unseen) + len(more)) * programme.frames
+        pace.begin("measuring", total + (probing.pictures if contestant.encoder else 0))
         for done, snippet in enumerate(ahead(snippets(programme), 1), 1):
             round_.take(snippet, programme)
             pace.at(done * programme.frames)
@@ -109,6 +126,13 @@ def evaluate(
         for done, snippet in enumerate(ahead(snippets(unseen), 1), 1 + len(programme)):
             round_.take_unseen(snippet, unseen)
             pace.at(done * programme.frames)
+        for done, snippet in enumerate(ahead(shots(iter(more)), 1), 1 + len(programme) + len(unseen)):
+            round_.take_more(snippet)
+            pace.at(done * programme.frames)
+        told: Told | None = None
+        if contestant.encoder is not None:
+            read = reader(contestant.encoder, where)
+            told = probed_codes(read, contestant.size, probing, lambda pictures: pace.at(total + pictures))
     progress(Progress("measuring", note=f"measured in {time.perf_counter() - begun:.0f} s"))
     baselines = {name: tally.figures() for name, tally in round_.tallies.items() if name != model}
     return Evaluation(
@@ -125,6 +149,9 @@ def evaluate(
         unseen=round_.unseen.figures(),
         counterpart=round_.counterpart.figures(),
         baselines=baselines,
+        groups=round_.groups.bins().get("group", {}),
+        style_loss_db=round_.style_loss_db,
+        told=told,
         seconds=round(time.perf_counter() - begun, 1),
         warnings=round_.warp.warnings,
         rows=round_.rows,
@@ -134,6 +161,13 @@ def evaluate(
 def styled(programme: Programme) -> Programme:
     """The first third of the people and half of their motions, all in the style that is never trained on."""
     return replace(programme, people=-(-programme.people // 3), motions=-(-programme.motions // 2), style=UNSEEN)
+
+
+def extra(contestant: Contestant, programme: Programme) -> list[Scene]:
+    """What is asked besides of models that are trained."""
+    if contestant.performer is None:
+        return []
+    return [*group_scenes(programme), *(each for both in style_scenes(programme) for each in both)]
 
 
 class Round:
@@ -149,6 +183,8 @@ class Round:
         self.drawers[contestant.name] = contestant.draw
         self.tallies = {name: Tally() for name in self.drawers}
         self.unseen, self.counterpart = Tally(), Tally()
+        self.groups = Tally()
+        self.styled: list[float] = []
         self.rows: list[Shown] = []
 
     def take(self, snippet: Snippet, programme: Programme) -> None:
@@ -175,6 +211,21 @@ class Round:
         self.unseen.add(measured, snippet.scene.labels)
         if shown(snippet, programme, SHOWN // 3):
             self.rows.append(self._row(snippet, {self.contestant.name: result, models.WARP.name: self.warp(snippet)}))
+
+    def take_more(self, snippet: Snippet) -> None:
+        """The model alone draws it: what is hard, or a pair of styles, one after the other."""
+        result = self.contestant.draw(snippet)
+        if "group" in snippet.scene.labels:
+            measured = compared(result, snippet, Sight.of(self.finder, snippet))
+            self.groups.add(measured, {"group": snippet.scene.labels["group"]})
+        else:
+            self.styled.append(float(compared(result, snippet)["psnr"].mean()))
+
+    @property
+    def style_loss_db(self) -> float | None:
+        """Drivers in the portrait's own style against others."""
+        own, other = self.styled[::2], self.styled[1::2]
+        return sum(own) / len(own) - sum(other) / len(other) if other else None
 
     def _row(self, snippet: Snippet, results: dict[str, Tensor]) -> Shown:
         """The snippet's middle frame."""
@@ -210,11 +261,9 @@ def entered(model: str, steps: int | None, device: torch.device, finder: Finder)
             raise BadOption(f"{model} takes no --steps: it denoises nothing", remedy="leave it out")
         return _baseline(model, device, finder)
     chosen = models.named(model)
-    if chosen.follows != "frames" or chosen.manner is None:
+    if chosen.manner is None:
         raise BadOption(
-            f"this version cannot measure {model} yet",
-            f"it follows a motion {chosen.follows}",
-            f"{models.X_PORTRAIT_SMALL.name}, or one of {', '.join(BASELINES)}",
+            f"{model} is no model that is trained here", remedy=f"x-portrait-small, or one of {', '.join(BASELINES)}"
         )
     if steps is not None and steps < 1:
         raise BadOption("a model denoises in steps", f"--steps {steps}", "1 or more")
@@ -230,6 +279,7 @@ def entered(model: str, steps: int | None, device: torch.device, finder: Finder)
         performer=performer,
         windows=(net.config.window, net.config.overlap),
         autoencoder=net.autoencoder,
+        encoder=net.encoder,
     )
 
 

@@ -141,9 +141,7 @@ def kept_still(performer: Performer, played: Scene, frames: int) -> Iterator[flo
 
     def pieces() -> Iterator[Drive]:
         for start in range(0, frames, PIECE):
-            count = min(PIECE, frames - start)
-            held = one.pictures.expand(count, -1, -1, -1), one.centres.expand(count, -1, -1)
-            yield replace(one, pictures=held[0], centres=held[1])
+            yield one.held(min(PIECE, frames - start))
 
     return following(performer(portrait.image[0], pieces(), played.number))
 

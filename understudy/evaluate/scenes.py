@@ -94,6 +94,15 @@ class Drive:
     rest: Tensor  # (3, s, s): the driver doing what the portrait does, which is the best frame there can be
     map: Tensor  # (2, 3): lays the driver at rest over the portrait, see `generator.hints`
     centres: Tensor  # (f, 3, 2) pixels: the eyes, the person's left one first, and the mouth
+    rest_centres: Tensor  # (3, 2) the same, of the driver at rest
+
+    def held(self, count: int) -> Drive:
+        """The first frame, so many times."""
+        return replace(
+            self,
+            pictures=self.pictures[:1].expand(count, -1, -1, -1),
+            centres=self.centres[:1].expand(count, -1, -1),
+        )
 
 
 @dataclass(frozen=True)
@@ -114,9 +123,7 @@ class Snippet:
 
     def held(self) -> Snippet:
         """The same with a driver who keeps still, as in the first frame."""
-        count = len(self.drive.pictures)
-        pictures = self.drive.pictures[:1].expand(count, -1, -1, -1)
-        return self.driven(replace(self.drive, pictures=pictures, centres=self.drive.centres[:1].expand(count, -1, -1)))
+        return self.driven(self.drive.held(len(self.drive.pictures)))
 
 
 def scene(programme: Programme, person: int, motion: int) -> Scene:
@@ -237,7 +244,8 @@ def _drive(played: Drawn, first: int, portrait: Drawn) -> Drive:
     """From pictures from `first` on: f frames and, last, the driver at rest."""
     pictures, outline = played.image[first:], played.landmarks.pixels[-1:, OUTLINE]
     laid = between(outline, portrait.landmarks.pixels[:, OUTLINE])
-    return Drive(pictures[:-1], pictures[-1], laid[0], centres(played.landmarks.pixels)[first:-1])
+    where = centres(played.landmarks.pixels)[first:]
+    return Drive(pictures[:-1], pictures[-1], laid[0], where[:-1], where[-1])
 
 
 @torch.no_grad()

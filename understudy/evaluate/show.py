@@ -13,6 +13,7 @@ from understudy.clip import write_picture
 from understudy.data.sheet import Tile, sheet
 from understudy.errors import Unwritable
 from understudy.evaluate.evaluation import AUTOENCODER, STILL, Evaluation
+from understudy.evaluate.probes import Told
 from understudy.evaluate.scenes import DRIVERS, SPEEDS, YAWS
 from understudy.evaluate.score import Figures
 
@@ -34,6 +35,7 @@ COLUMNS: Final = (
     ("flicker_still", "still flicker", 2),
 )
 FEW: Final = ("psnr", "psnr_face", "ssim", "sharpness", "landmark_error", "leak")
+MEANT: Final = ("mean", "worst")
 WIDTH: Final = 150  # characters that the table needs
 LEGEND: Final = (
     "PSNR of whole pictures and of the face's box; sharp: gradients of eyes and mouth, result over truth; features: "
@@ -53,6 +55,7 @@ def lines(evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
             yield f"{kind} {name}", bins[name]
     yield "unseen style", evaluation.unseen
     yield "the same, own style", evaluation.counterpart
+    yield from evaluation.groups.items()
 
 
 def heading(evaluation: Evaluation) -> str:
@@ -102,6 +105,9 @@ def as_object(evaluation: Evaluation) -> dict[str, Any]:
         "still_psnr": baselines[STILL]["psnr"],
         "worst_yaw_loss_db": None if mean is None else mean - worst,
         "unseen_loss_db": None if counterpart is None or unseen is None else counterpart - unseen,
+        "style_loss_db": evaluation.style_loss_db,
+        "groups": evaluation.groups,
+        **codes(evaluation.told),
         "seconds": evaluation.seconds,
         "bins": evaluation.bins,
         "unseen": evaluation.unseen,
@@ -109,6 +115,25 @@ def as_object(evaluation: Evaluation) -> dict[str, Any]:
         "baselines": evaluation.baselines,
         "warnings": evaluation.warnings,
     }
+
+
+def codes(told: Told | None) -> dict[str, Any]:
+    """What codes tell, for models that follow them."""
+    if told is None:
+        return {}
+    return {"probe_r2": told.r2, "who_accuracy": told.who_accuracy, "who_auc": told.who_auc}
+
+
+def sentences(evaluation: Evaluation) -> Iterator[str]:
+    """What the table has no room for."""
+    if evaluation.style_loss_db is not None:
+        yield f"drivers in another style than the portrait's: {evaluation.style_loss_db:.2f} dB worse"
+    told = evaluation.told
+    if told is not None:
+        low = sorted((value, name) for name, value in told.r2.items() if value is not None and name not in MEANT)[:5]
+        worst = ", ".join(f"{name} {value:.2f}" for value, name in low)
+        yield f"codes: R^2 of curves {told.r2['mean'] or 0:.3f} on average; least of {worst}"
+        yield f"codes: who, of 20 people {told.who_accuracy:.3f} (0.05 by chance); same or not {told.who_auc:.3f} (0.5)"
 
 
 def place(folder: Path) -> Path:
@@ -126,7 +151,7 @@ def keep(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
     Errors: `Unwritable`."""
     name = f"{evaluation.model}-seed-{evaluation.programme.seed}"
     rows = [[Tile(picture, row.words[what]) for what, picture in row.pictures.items()] for row in evaluation.rows]
-    below = [f"{key}: {summary(figures)}" for key, figures in lines(evaluation)]
+    below = [f"{key}: {summary(figures)}" for key, figures in lines(evaluation)] + [*sentences(evaluation)]
     page = sheet(rows, heading(evaluation), below, height=evaluation.programme.size)
     picture = write_picture(folder / f"{name}.png", page, overwrite=True)
     found = folder / f"{name}.json"

@@ -34,6 +34,7 @@ from understudy.generator.blocks import Note
 from understudy.generator.control import ControlConfig, ControlNet, added
 from understudy.generator.reference import ReferenceConfig, ReferenceNet, as_one
 from understudy.generator.unet import UNet, UNetConfig
+from understudy.motion.encoder import Encoder, EncoderConfig, relative
 
 SAMPLERS: dict[str, Callable[[Denoise, Tensor, Tensor, Schedule], Iterator[Tensor]]] = {
     "ddim": samplers.ddim,
@@ -68,6 +69,8 @@ class GeneratorConfig:
     zeros, which says nothing, in the small generators), or 0 if every portrait brings its own (CLIP's embedding of it).
     `reference_level`: the level that the reference net is told, or None for that of the frames being drawn.
     `window`, `overlap`: frames that are drawn together, and how many of them were finished before.
+    `encoder`: of the motion code that the U-Net follows. It is the driver's, but codes mean something to the generator
+    alone that was trained with it, so they are kept together.
     """
 
     picture: int
@@ -82,8 +85,12 @@ class GeneratorConfig:
     start: StartConfig | None
     window: int
     overlap: int
+    encoder: EncoderConfig | None = None
 
     def __post_init__(self) -> None:
+        code = self.unet.code
+        if self.encoder is not None and (code is None or code.width != self.encoder.width):
+            raise BadOption(f"tokens of {self.encoder.width} numbers do not fit a U-Net with {code}")
         for name, net in self._nets():
             if net.channels != self.autoencoder.channels:
                 raise BadOption(f"{name} has {net.channels} channels, the autoencoder {self.autoencoder.channels}")
@@ -182,6 +189,7 @@ class Generator(nn.Module):
         self.unet = UNet(config.unet)
         self.reference = ReferenceNet(config.reference)
         self.controls = nn.ModuleList(ControlNet(control) for control in config.controls)
+        self.encoder = Encoder(config.encoder) if config.encoder else None
         shared = torch.zeros(1, config.shared_context, config.unet.context)
         self.context = nn.Parameter(shared) if config.shared_context else None
 
@@ -189,6 +197,13 @@ class Generator(nn.Module):
     def control_nets(self) -> list[ControlNet]:
         """One for each hint of a frame."""
         return [cast(ControlNet, net) for net in self.controls]
+
+    def coded(self, code: Tensor, boxes: Tensor, to: Tensor) -> Cues:
+        """The cues of f frames: their codes (f, c), and boxes (f, 3) measured against another (f or 1, 3); see
+        `motion.encoder.relative`. Raises BadOption for a generator that follows no code."""
+        if self.encoder is None:
+            raise BadOption("this generator follows no motion code", f"{len(self.controls)} hints a frame")
+        return Cues(code=self.encoder.tokens(code, relative(boxes, to)))
 
     def likeness(
         self, pictures: Tensor, context: Tensor | None = None, chance: torch.Generator | None = None
@@ -367,7 +382,7 @@ def _watched(
 
 def part(name: str) -> str:
     """Which part of a generator a parameter belongs to, for freezing, counting and rates of learning: autoencoder,
-    backbone, time, motion, reference, control 0, control 1 or context."""
+    backbone, time, motion, reference, control 0, control 1, context or encoder."""
     owner, _, rest = name.partition(".")
     if owner == "unet":
         return "time" if "temporal_modules" in rest else "motion" if "motion_modules" in rest else "backbone"

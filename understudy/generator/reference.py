@@ -56,10 +56,11 @@ def thinned(notes: Sequence[Tensor], dropped: float, chance: torch.Generator) ->
 
     X-NeMo drops 30 %: a net that cannot copy the whole portrait must look at the motion.
     """
+    return [sparse(note, dropped, torch.rand(note.shape[:2], generator=chance)) for note in notes]
 
-    def thin(note: Tensor) -> Tensor:
-        kept = int(note.shape[1] * (1 - dropped))
-        order = torch.rand(note.shape[:2], generator=chance).argsort(dim=1)[:, :kept].to(note.device)
-        return note.gather(1, order[:, :, None].expand(-1, -1, note.shape[2]))
 
-    return [thin(note) for note in notes]
+def sparse(note: Tensor, dropped: float, ranks: Tensor) -> Tensor:
+    """A note (b, k, c) without the share `dropped` of its tokens: those with the highest ranks (b, k)."""
+    kept = int(note.shape[1] * (1 - dropped))
+    order = ranks.argsort(dim=1)[:, :kept].to(note.device)
+    return note.gather(1, order[:, :, None].expand(-1, -1, note.shape[2]))

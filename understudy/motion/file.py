@@ -2,7 +2,7 @@
 
 A file holds its performance in parts of some seconds, `0000/points`, `0000/times`, ..., each a tensor, so that it is
 read and written part by part and a film of hours passes through a bounded memory. The header has, as JSON in strings:
-`format`, `version`, `kind` ("mesh" or "frames"), `rate` ("30000/1001"), `names`, `frames` (of each part) and
+`format`, `version`, `kind` ("mesh", "frames" or "code"), `rate` ("30000/1001"), `names`, `frames` (of each part) and
 `provenance`. Points of a mesh are stored as 16-bit steps within each frame's box (0.02 pixels for a face of 1000),
 pictures as JPEG; an exact file has both as they are. `MotionFile` is one that grows: see there.
 
@@ -28,8 +28,9 @@ from safetensors.numpy import save as save_part
 
 from understudy.clip.landing import landing, refuse_existing, unwritable
 from understudy.errors import BadMotionFile, MissingFile, WrongMotion
+from understudy.motion.code import MotionCode
 from understudy.motion.frames import MotionFrames
-from understudy.motion.kinds import FRAMES, KINDS, MESH, Kind, M, kind_of
+from understudy.motion.kinds import CODE, FRAMES, KINDS, MESH, Kind, M, kind_of
 from understudy.motion.mesh import MotionMesh
 from understudy.motion.pack import Tensors
 
@@ -84,6 +85,11 @@ def read(path: str | os.PathLike[str]) -> Iterator[MotionMesh]:
 def read_frames(path: str | os.PathLike[str]) -> Iterator[MotionFrames]:
     """The parts of a file of driving pictures, at most 32 frames each; errors as of `read`."""
     yield from parts_of(path, FRAMES)
+
+
+def read_codes(path: str | os.PathLike[str]) -> Iterator[MotionCode]:
+    """The parts of a file of motion codes; errors as of `read`."""
+    yield from parts_of(path, CODE)
 
 
 def parts_of(path: str | os.PathLike[str], kind: Kind[M]) -> Iterator[M]:

@@ -64,8 +64,8 @@ def _x_portrait_small(stage: str) -> Recipe:
     return x_portrait_small_stage(stage)
 
 
-def _x_portrait_data(recipe: Any, shards: Path, rank: int, world: int) -> Iterator[tuple[int, int]]:
-    from understudy.recipes.x_portrait import prepare
+def _portrayal_data(recipe: Any, shards: Path, rank: int, world: int) -> Iterator[tuple[int, int]]:
+    from understudy.recipes.portrayal import prepare
 
     yield from prepare(recipe, shards, rank, world)
 
@@ -94,12 +94,34 @@ def _x_actor_task(recipe: Any, shards: Path) -> Task:
     return task(recipe, shards)
 
 
+def _x_portrait_2_small(stage: str) -> Recipe:
+    from understudy.recipes.x_portrait_2 import x_portrait_2_small_stage
+
+    return x_portrait_2_small_stage(stage)
+
+
+def _x_portrait_2_task(recipe: Any, shards: Path) -> Task:
+    from understudy.recipes.x_portrait_2 import task
+
+    return task(recipe, shards)
+
+
+def _stage_2(stage: str, makes: str) -> Training:
+    return Training(
+        name=f"x-portrait-2-small-{stage}",
+        makes=makes,
+        recipe=partial(_x_portrait_2_small, stage),
+        prepare=_portrayal_data,
+        task=_x_portrait_2_task,
+    )
+
+
 def _stage(stage: str, makes: str) -> Training:
     return Training(
         name=f"x-portrait-small-{stage}",
         makes=makes,
         recipe=partial(_x_portrait_small, stage),
-        prepare=_x_portrait_data,
+        prepare=_portrayal_data,
         task=_x_portrait_task,
     )
 
@@ -131,6 +153,9 @@ ALL = (
         prepare=_x_actor_data,
         task=_x_actor_task,
     ),
+    _stage_2("expression", "X-Portrait 2 small, stage 1: an encoder of what faces do, by itself"),
+    _stage_2("together", "stage 2: the encoder and the generator, end to end"),
+    _stage_2("time", "stage 3: films"),
 )
 
 
@@ -144,6 +169,15 @@ COURSES = (
             ("x-portrait-small-local", 0.02),
             ("x-portrait-small-together", 0.78),
             ("x-portrait-small-time", 0.12),
+        ),
+    ),
+    Course(
+        name="x-portrait-2-small",
+        makes="X-Portrait 2 small, all stages",
+        stages=(
+            ("x-portrait-2-small-expression", 0.1),
+            ("x-portrait-2-small-together", 0.78),
+            ("x-portrait-2-small-time", 0.12),
         ),
     ),
 )

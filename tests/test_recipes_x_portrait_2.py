@@ -1,0 +1,295 @@
+"""The recipe of X-Portrait 2, stage by stage, at a toy width."""
+
+from __future__ import annotations
+
+import math
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+import torch
+from test_recipes_x_portrait import autoencoder
+from test_recipes_x_portrait import small as small_x_portrait
+from test_recipes_x_portrait import toy as toy_x_portrait
+from torch import Tensor
+
+from understudy import weights
+from understudy.cast.how import ARKIT_NAMES
+from understudy.data.vary import FOOTAGE
+from understudy.errors import BadOption
+from understudy.generator.autoencoder import Autoencoder
+from understudy.generator.generator import Generator, GeneratorConfig, part
+from understudy.motion.code import NAMES
+from understudy.motion.encoder import EncoderConfig, FaceNetConfig
+from understudy.recipes import COURSES, named
+from understudy.recipes.following import Doers, Learner, XPortrait2Recipe, faces
+from understudy.recipes.portrayal import prepare
+from understudy.recipes.rehearsal import blindness
+from understudy.recipes.x_portrait import task as task_x_portrait
+from understudy.recipes.x_portrait_2 import (
+    LEARNERS,
+    STAGES,
+    learning,
+    reversed_gradient,
+    task,
+    x_portrait_2_small_stage,
+)
+from understudy.train.loop import Step, train
+from understudy.train.task import Batch, Chance, Moment
+
+SIZE = 64
+
+
+def encoder() -> EncoderConfig:
+    net = FaceNetConfig(fold=2, widths=(8, 16), blocks=(0, 1), groups=4, squeezed=4)
+    return EncoderConfig(
+        side=32, room=1.6, net=net, code=12, normal="layer", tokens=4, width=6, box=8, named=len(NAMES)
+    )
+
+
+def small(config: GeneratorConfig) -> GeneratorConfig:
+    """The toy of X-Portrait, following codes."""
+    toy = small_x_portrait(toy_x_portrait("together", Path()).config)
+    assert config.unet.code is not None and config.unet.time is not None
+    code, time = replace(config.unet.code, width=6), replace(config.unet.time)
+    unet = replace(toy.unet, code=replace(code, divide=1), time=replace(time, divide=1))
+    return replace(toy, unet=unet, controls=(), encoder=encoder())
+
+
+def toy(stage: str, folder: Path, **others: object) -> XPortrait2Recipe:
+    recipe = x_portrait_2_small_stage(stage)
+    plan = replace(recipe.plan, steps=4, batch=4, judge_every=4, save_every=2, warm_up=0)
+    head = replace(
+        recipe.head,
+        config=replace(recipe.head.config, side=16, widths=(8, 8), groups=4),
+        critic=replace(recipe.head.critic, widths=(8, 8), groups=4),
+    )
+    return replace(
+        recipe, plan=plan, config=small(recipe.config), autoencoder=str(folder / "autoencoder.safetensors"), head=head,
+        pictures=10 if stage == "time" else 32, frames=4 if stage == "time" else 2, judged=2, storage="fp32", **others,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An autoencoder of chance, and drawn ensembles: one of pictures, one of films."""
+    folder = tmp_path_factory.mktemp("x-portrait-2")
+    torch.manual_seed(0)
+    net = Autoencoder(autoencoder())
+    about = weights.About(name="toy", config=autoencoder(), recipe={}, commit="", figures={}, storage="fp32")
+    weights.save(folder / "autoencoder.safetensors", net.state_dict(), about)
+    for recipe in (toy("together", folder), toy("time", folder)):
+        list(prepare(recipe, folder))
+    return folder
+
+
+def run(recipe: XPortrait2Recipe, folder: Path, out: Path, stop: int | None = None) -> list[Step]:
+    steps: list[Step] = []
+    with closing(train(task(recipe, folder), out, device="cpu")) as going:  # type: ignore[type-var]
+        for step in going:
+            steps.append(step)
+            if step.number == stop:
+                break
+    return steps
+
+
+def made(recipe: XPortrait2Recipe, folder: Path) -> tuple[Learner, Doers]:
+    """A learner in which nothing is silent."""
+    what = task(recipe, folder)
+    torch.manual_seed(1)
+    model = cast(Learner, what.model)
+    for value in model.parameters():
+        value.data += 0.05 * torch.randn_like(value)
+    return model, cast(Doers, what.data)
+
+
+def moment(*numbers: int, progress: float = 0.0) -> Moment:
+    return Moment(Chance(0, numbers or (0, 1, 2, 3)), progress)
+
+
+def test_every_stage_goes_on_from_the_one_before_and_moves_its_own_parts_only(ground: Path, tmp_path: Path) -> None:
+    before: dict[str, Tensor] = {}
+    start = ""
+    for stage in STAGES:
+        recipe = toy(stage, ground, start=start, rate=1e-2)
+        last = run(recipe, ground, tmp_path / stage)[-1]
+        assert math.isfinite(last.scores["blind"]) and ("psnr" in last.scores) == (stage != "expression")
+        path = tmp_path / stage / f"{recipe.name}.safetensors"
+        kept = weights.load(path)
+        moved = {part(name) for name, value in before.items() if not torch.equal(value, kept.tensors[name])}
+        assert moved == {*LEARNERS[stage]} if stage == "together" else not moved
+        assert not any(part(name) == "autoencoder" for name in kept.tensors)
+        if stage != "time":
+            assert weights.load(path.with_name(f"{recipe.name}-head.safetensors")).tensors
+        before, start = dict(kept.tensors), str(path)
+    config = replace(small(x_portrait_2_small_stage("time").config), autoencoder=autoencoder())
+    whole = Generator(config)
+    assert {name for name in whole.state_dict() if part(name) != "autoencoder"} == set(before)
+    assert kept.about.config == config, "which says all that is needed to build it"
+
+
+@pytest.mark.parametrize("stage", ["expression", "together", "time"])
+def test_a_stopped_stage_resumes_bit_for_bit(ground: Path, tmp_path: Path, stage: str) -> None:
+    start = ""
+    if stage == "time":
+        run(toy("together", ground), ground, tmp_path / "before", 1)
+        run(toy("together", ground), ground, tmp_path / "before")
+        start = str(tmp_path / "before" / "x-portrait-2-small-together.safetensors")
+    recipe = toy(stage, ground, start=start, dropout=0.2, adversary=0.1)
+    recipe = replace(recipe, head=replace(recipe.head, critic_from=0.0))
+    whole = run(recipe, ground, tmp_path / "whole")
+    parts = run(recipe, ground, tmp_path / "parts", 2) + run(recipe, ground, tmp_path / "parts")
+    assert [step.values for step in parts] == [step.values for step in whole]
+    assert ("criticise.total" in whole[1].values) == (stage != "time")
+
+
+def test_time_needs_something_to_go_on_from(ground: Path) -> None:
+    with pytest.raises(BadOption, match="no single picture has taught"):
+        task(toy("time", ground), ground)
+
+
+def test_an_encoder_is_not_taught_by_nothing(ground: Path) -> None:
+    recipe = toy("expression", ground)
+    with pytest.raises(BadOption, match="there is none"):
+        task(replace(recipe, head=replace(recipe.head, weight=0.0)), ground)
+
+
+def test_backbone_and_reference_are_taken_from_an_x_portrait(ground: Path, tmp_path: Path) -> None:
+    recipe = toy_x_portrait("together", ground)
+    lender = task_x_portrait(recipe, ground).model
+    assert isinstance(lender, Generator)
+    for value in lender.parameters():
+        value.data += 0.1
+    about = weights.About(name="lent", config=None, recipe={}, commit="", figures={}, storage="fp32")
+    lent = {name: value for name, value in lender.state_dict().items() if part(name) != "autoencoder"}
+    weights.save(tmp_path / "lent.safetensors", lent, about)
+    model = cast(Learner, task(toy("expression", ground, start=str(tmp_path / "lent.safetensors")), ground).model)
+    mine = model.generator.state_dict()
+    shared = [name for name in lent if part(name) in ("backbone", "reference", "context")]
+    assert shared and all(torch.equal(mine[name], lent[name]) for name in shared)
+
+
+def test_the_loss_about_noise_teaches_the_encoder(ground: Path) -> None:
+    """Nothing but the diffusion: no head, nobody to be alike to."""
+    recipe = toy("together", ground, alike=0.0, dropped=0.0)
+    recipe = replace(recipe, head=replace(recipe.head, weight=0.0))
+    model, data = made(recipe, ground)
+    assert model.head is None and model.critic is None
+    loss = learning(model, data.batch(range(4)), moment(), recipe)
+    assert set(loss.parts) == {"flow", "told"}
+    loss.total.backward()  # type: ignore[no-untyped-call]
+    for name, value in model.encoder.named_parameters():
+        assert value.grad is not None and value.grad.abs().max() > 0, name
+
+
+def test_the_code_is_all_that_is_known_of_the_driver(ground: Path) -> None:
+    """Another driver with the same code and box: the same loss. Another box, or code: another."""
+    recipe = toy("together", ground, alike=0.0, dropped=0.0)
+    recipe = replace(recipe, head=replace(recipe.head, weight=0.0))
+    model, data = made(recipe, ground)
+    batch = data.batch(range(4))
+
+    def loss(batch: Batch) -> Tensor:
+        with torch.no_grad():
+            return learning(model, batch, moment(), recipe).total
+
+    first = loss(batch)
+    for name in ("driver", "box"):
+        value = batch[name]
+        other = 255 - value if name == "driver" else value * torch.tensor([1.0, 1.0, 1.2])
+        assert not torch.allclose(loss({**batch, name: other}), first), name
+    with torch.no_grad():
+        for value in model.encoder.model.parameters():
+            value.zero_()
+    assert torch.equal(loss(batch), loss({**batch, "driver": 255 - batch["driver"]}))
+
+
+def test_places_count_only_against_each_other(ground: Path) -> None:
+    """The driver's picture moved and made larger, with its rest: the same tokens."""
+    recipe = toy("together", ground)
+    model, _ = made(recipe, ground)
+    code, box, then = torch.randn(3, 12), torch.rand(3, 3) * 20 + 20, torch.rand(1, 3) * 20 + 20
+    shift = torch.tensor([7.0, -3.0, 0.0])
+    one = model.generator.coded(code, box, then).code
+    two = model.generator.coded(code, box * 3 + shift, then * 3 + shift).code
+    assert one is not None and two is not None and torch.allclose(one, two, atol=1e-5)
+    assert one.shape == (3, 4, 6)
+
+
+def test_samples_do_not_depend_on_their_neighbours(ground: Path) -> None:
+    recipe = toy("together", ground, dropout=0.3, alike=0.0)
+    model, data = made(recipe, ground)
+    many, one = data.batch([5, 6, 7]), data.batch([6])
+    assert all(torch.equal(many[name][1:2], one[name]) for name in one)
+    args = recipe, model.encoder.config
+    several = faces(many["driver"], many["ground"], many["box"], Chance(1, (5, 6, 7)), *args)
+    single = faces(one["driver"], one["ground"], one["box"], Chance(1, (6,)), *args)
+    assert torch.allclose(several[2:4], single, atol=1e-5)
+    with torch.no_grad():
+        losses = [learning(model, data.batch([n]), moment(n), recipe).total for n in (5, 6)]
+        both = learning(model, data.batch([5, 6]), moment(5, 6), recipe).total
+    assert torch.allclose(both, sum(losses) / 2, rtol=2e-2)  # weights of places are means over a batch
+
+
+def test_unchanged_faces_are_the_driver_s_own(ground: Path) -> None:
+    plain = toy("together", ground, varied=False, zoom=0.0, bend=0.0, aside=0.0, cross=False)
+    model, data = made(plain, ground)
+    batch = data.batch(range(4))
+    assert torch.equal(batch["driver"], batch["truth"]), "the published way: the answer itself drives"
+    dice, config = Chance(0, (0, 1, 2, 3)), model.encoder.config
+    seen = faces(batch["driver"], batch["ground"], batch["box"], dice, plain, config)
+    again = faces(batch["driver"], batch["ground"], batch["box"], Chance(9, (4, 5, 6, 7)), plain, config)
+    assert torch.equal(seen, again) and seen.shape == (8, 3, 32, 32)
+    for change in ({"zoom": 0.3}, {"bend": 0.05}, {"aside": 0.1}, {"varied": True}):
+        other = faces(batch["driver"], batch["ground"], batch["box"], dice, replace(plain, **change), config)  # type: ignore[arg-type]
+        assert (other - seen).abs().mean() > 1e-3, change
+    assert FOOTAGE.colour > 0.5
+
+
+def test_in_films_all_frames_are_changed_alike(ground: Path) -> None:
+    recipe = toy("time", ground, varied=False)
+    picture = torch.randint(0, 255, (1, 1, 3, SIZE, SIZE), dtype=torch.uint8).expand(1, 4, -1, -1, -1)
+    behind = torch.zeros(1, 4, SIZE // 2, SIZE // 2, dtype=torch.uint8)
+    box = torch.tensor([32.0, 32.0, 20.0]).expand(1, 4, 3)
+    seen = faces(picture, behind, box, Chance(0, (3,)), recipe, encoder())
+    assert torch.equal(seen, seen[:1].expand_as(seen))
+    apart = faces(picture, behind, box, Chance(0, (3,)), replace(recipe, stage="together"), encoder())
+    assert not torch.equal(apart[0], apart[1])
+
+
+def test_an_adversary_s_gradient_comes_back_the_other_way() -> None:
+    x = torch.randn(3, requires_grad=True)
+    (2 * reversed_gradient(x)).sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None and torch.equal(x.grad, torch.full((3,), -2.0))
+
+
+def test_codes_that_are_alike_cost_nothing(ground: Path) -> None:
+    recipe = toy("expression", ground, alike=1.0)
+    model, data = made(recipe, ground)
+    batch = data.batch(range(4))
+    assert learning(model, batch, moment(), recipe).parts["alike"] > 0
+    codes = torch.randn(6, 12)
+    assert blindness(codes, codes) == 0 and blindness(codes, torch.randn(6, 12)) > 0.5
+    whose = codes + torch.tensor([2.0] * 6 + [0.0] * 6)
+    assert blindness(codes, whose) > 0.2 and blindness(codes[:, 6:], whose[:, 6:]) == 0
+    assert "alike" not in learning(model, batch, moment(), replace(recipe, cross=False)).parts
+
+
+def test_a_face_can_be_learnt_by_heart(ground: Path, tmp_path: Path) -> None:
+    """The head's loss on one ensemble falls well under where it begins."""
+    recipe = toy("expression", ground, rate=1e-2, alike=0.0)
+    recipe = replace(recipe, plan=replace(recipe.plan, steps=60, judge_every=60, save_every=60, bf16=False))
+    steps = [step.values["draw.l1"] for step in run(recipe, ground, tmp_path) if step.values]
+    assert sum(steps[-8:]) < 0.8 * sum(steps[:8])
+
+
+def test_the_names_of_curves_are_in_the_cast_s_order() -> None:
+    assert NAMES == (*ARKIT_NAMES, "yaw", "pitch", "roll")
+
+
+def test_there_is_a_course() -> None:
+    course = next(each for each in COURSES if each.name == "x-portrait-2-small")
+    assert [named(stage).name for stage, _ in course.stages] == [f"x-portrait-2-small-{stage}" for stage in STAGES]
+    assert sum(share for _, share in course.stages) == pytest.approx(1)

@@ -1,0 +1,48 @@
+"""What codes say by their numbers: straight lines from codes to curves and back."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from understudy.cast.how import How
+from understudy.motion.code import TURN
+from understudy.motion.encoder import Probe
+
+WEIGHT = 1e-3
+"""Of a ridge, of the variance of what is known."""
+
+
+def curves_of(how: How) -> Tensor:
+    """(n, 55), in the order of `code.NAMES`: coefficients, and turns in wholes of `TURN` degrees."""
+    return torch.cat([how.curves, how.turn / TURN], 1)
+
+
+def ridge(known: Tensor, wanted: Tensor, weight: float = WEIGHT) -> tuple[Tensor, Tensor]:
+    """The matrix (w, k) and the rest (w,) of wanted = matrix @ known + rest, by least squares with a pull to zero, from
+    (n, k) and (n, w). In double precision."""
+    x, y = known.double(), wanted.double()
+    middle, level = x.mean(0), y.mean(0)
+    x, y = x - middle, y - level
+    pull = weight * float(x.square().mean()) * len(x)
+    square = x.T @ x + pull * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+    matrix = torch.linalg.solve(square, x.T @ y).T
+    return matrix.float(), (level - matrix @ middle).float()
+
+
+def measured(known: Tensor, wanted: Tensor, matrix: Tensor, rest: Tensor) -> Tensor:
+    """R^2 of each column of `wanted` (n, w): 1 is exact, 0 no better than its mean; NaN where it does not move."""
+    left = (wanted - (known @ matrix.T + rest)).square().sum(0)
+    there = (wanted - wanted.mean(0)).square().sum(0)
+    return torch.where(there > 1e-6 * len(wanted), 1 - left / there, torch.full_like(left, torch.nan))
+
+
+@torch.no_grad()
+def fill(probe: Probe, codes: Tensor, curves: Tensor) -> None:
+    """Tell a probe what codes (n, d) mean, from examples whose curves (n, k) are known."""
+    reading, rest = ridge(codes, curves)
+    making, neutral = ridge(curves, codes)
+    probe.reading.copy_(reading)
+    probe.rest.copy_(rest)
+    probe.making.copy_(making.T)
+    probe.neutral.copy_(neutral)

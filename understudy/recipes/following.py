@@ -1,0 +1,145 @@
+"""What X-Portrait 2 learns from: its recipe's fields, its nets, and how a driver's face is shown to the encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from understudy.data.vary import FOOTAGE, varied
+from understudy.errors import BadOption
+from understudy.generator.generator import Generator, GeneratorConfig
+from understudy.motion.encoder import Encoder, EncoderConfig, boxed, cut
+from understudy.motion.probing import curves_of
+from understudy.recipes.autoencoder import Critic
+from understudy.recipes.head import Head, HeadRecipe
+from understudy.recipes.portrayal import PortrayalRecipe, Question, Questions
+from understudy.train.task import Batch, Chance
+
+BENDS: Final = 4
+"""Places along a side of a face's picture that are moved by chance; between them it is bent evenly."""
+_ZOOM, _ASIDE, _BEND = range(0x7890, 0x78C0, 16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class XPortrait2Recipe(PortrayalRecipe):
+    """All that a stage of X-Portrait 2 depends on."""
+
+    stage: Literal["expression", "together", "time"]
+    varied: bool
+    """Whether drivers' faces are varied as footage is: the published colour jitter, and more."""
+    zoom: float
+    """The most by which a driver's face is larger or smaller in its picture, as a share."""
+    bend: float
+    """How far places of it are moved, in halves of its picture: standard deviation."""
+    aside: float
+    """How far from its middle it is, in sizes of the face: standard deviation."""
+    masked: float
+    """Share of the notes on the portrait that is kept from the net (reference feature masking)."""
+    dropout: float
+    """Share of a code's numbers that is kept from all who read it: an identity filter."""
+    alike: float
+    """How much it costs that two people who do the same have different codes, of how different codes are (see
+    `blindness`): an identity filter, for the cast alone (`cross`)."""
+    adversary: float
+    """How strongly the encoder is pushed against a net that tells people by their codes (gradient reversal)."""
+    head: HeadRecipe
+
+
+class Learner(nn.Module):
+    """The generator, and what is there for its training alone."""
+
+    def __init__(self, config: GeneratorConfig, recipe: XPortrait2Recipe, people: int) -> None:
+        super().__init__()
+        self.generator = Generator(config)
+        code = self.encoder.config.code
+        headed = recipe.head.weight > 0 and recipe.stage != "time"
+        self.head = Head(recipe.head.config, code) if headed else None
+        self.critic = Critic(recipe.head.critic) if headed else None
+        self.guess = nn.Linear(code, people) if recipe.adversary and recipe.stage != "time" else None
+
+    @property
+    def encoder(self) -> Encoder:
+        """Of motion codes."""
+        if self.generator.encoder is None:
+            raise BadOption("X-Portrait 2 follows codes, and this generator has no encoder", remedy="another config")
+        return self.generator.encoder
+
+
+class Doers(Questions):
+    """Questions, with pictures of all who do something, and where their faces are."""
+
+    def more(self, asked: Sequence[Question], turned: Tensor) -> Batch:
+        """uint8 pictures: `driver` (n, f, 3, s, s) with `ground`; boxes: `box` (n, f, 3) of drivers, `then` (n, 3) of
+        the driver doing what the portrait does; `who` (n,), the driver's number. But for films also `shown` (n, 3, s,
+        s) with `shown_box`, the portrait; `truth` (n, f, 3, s, s), `truth_ground`, `truth_box`, `truth_fine`."""
+        seen = self.seen([q.drivers for q in asked], turned, "picture", "ground", "centres")
+        then = self.seen([(q.driver_then,) for q in asked], turned, "centres")["centres"][:, 0]
+        moments = self.ensembles.moments
+        batch = {
+            "driver": seen["picture"], "ground": seen["ground"], "box": boxes(seen["centres"]), "then": boxed(then),
+            "who": torch.tensor([q.drivers[0] // moments for q in asked]),
+        }  # fmt: skip
+        if self.recipe.stage == "time":
+            return batch
+        portrait = self.seen([(q.portrait,) for q in asked], turned, "picture", "centres")
+        truth = self.seen([q.answers for q in asked], turned, "picture", "ground", "centres", "fine")
+        return batch | {
+            "shown": portrait["picture"][:, 0], "shown_box": boxed(portrait["centres"][:, 0]),
+            "truth": truth["picture"], "truth_ground": truth["ground"], "truth_box": boxes(truth["centres"]),
+            "truth_fine": truth["fine"],
+        }  # fmt: skip
+
+    def examples(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """About so many pictures (n, 3, s, s), uint8, from all over, their boxes, and what is done in them, (n, 55)."""
+        every = max(len(self.pictures) // count, 1) | 1  # odd, so that all moments come
+        numbers = range(0, len(self.pictures), every)
+        seen = self.pictures.at(numbers, ("picture", "centres"))
+        each, moments = self.ensembles.pictures, self.ensembles.moments
+        hows = [self.ensembles.moment(n // each, n % moments) for n in numbers]
+        return seen["picture"], boxed(seen["centres"]), torch.cat([curves_of(how) for how in hows])
+
+
+def boxes(centres: Tensor) -> Tensor:
+    """(n, f, 3, 2) to (n, f, 3)."""
+    return boxed(centres.flatten(0, 1)).reshape(*centres.shape[:2], 3)
+
+
+@torch.no_grad()
+def faces(
+    pictures: Tensor, ground: Tensor, box: Tensor, dice: Chance, recipe: XPortrait2Recipe, config: EncoderConfig
+) -> Tensor:
+    """(n*f, 3, side, side): what the encoder is shown of pictures (n, f, 3, s, s), uint8; changed by chance, a film as
+    a whole."""
+    films, frames = pictures.shape[:2]
+    alike = recipe.stage == "time"
+    each = Chance(dice.seed, tuple(n if alike else n * frames + k for n in dice.numbers for k in range(frames)))
+    device, box = pictures.device, box.flatten(0, 1)
+    zoom = 1 + recipe.zoom * (2 * each.uniform(1, purpose=_ZOOM) - 1).to(device)
+    aside = recipe.aside * each.normal(2, purpose=_ASIDE).to(device)
+    box = torch.cat([box[:, :2] + aside * box[:, 2:], box[:, 2:] / zoom], 1)
+    bent = recipe.bend * each.normal(2, BENDS, BENDS, purpose=_BEND).to(device)
+    bent = F.interpolate(bent, [config.side] * 2, mode="bilinear", align_corners=True)
+    seen = cut(pictures.flatten(0, 1).float() / 127.5 - 1, box, config.side, config.room, bent)
+    if not recipe.varied:
+        return seen
+    behind = ground.flatten(0, 1)[:, None].float() / 127.5 - 1
+    scale = box.new_tensor(ground.shape[-1] / pictures.shape[-1])
+    behind = cut(behind, box * scale, config.side, config.room, bent) / 2 + 0.5
+    return varied(seen, behind.clamp(0, 1), each, FOOTAGE)
+
+
+@torch.no_grad()
+def small_faces(batch: Batch, recipe: XPortrait2Recipe, config: EncoderConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Faces of portraits (n, 3, s, s) and of answers (n*f, 3, s, s) as the head shall show them, and what counts."""
+    side, box, fine = recipe.head.config.side, batch["truth_box"].flatten(0, 1), batch["truth_fine"].flatten(0, 1)
+    with torch.autocast(box.device.type, enabled=False):
+        portrait = cut(batch["shown"].float() / 127.5 - 1, batch["shown_box"], side, config.room)
+        truth = cut(batch["truth"].flatten(0, 1).float() / 127.5 - 1, box, side, config.room)
+        scale = fine.shape[-1] / batch["truth"].shape[-1]
+        counts = cut(fine[:, None].float() / 127.5 - 1, box * scale, side, config.room) / 2 + 0.5
+    return portrait, truth, 1 + recipe.head.fine * counts.clamp(0, 1)

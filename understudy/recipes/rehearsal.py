@@ -1,0 +1,96 @@
+"""What is judged while X-Portrait 2 learns, and what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, cast
+
+import torch
+from torch import Tensor
+
+from understudy import weights
+from understudy.generator.generator import Generator
+from understudy.motion.encoder import boxed, cut
+from understudy.motion.probing import fill
+from understudy.recipes.autoencoder import pixels, psnr
+from understudy.recipes.exam import Exam
+from understudy.recipes.following import Doers, Learner, XPortrait2Recipe
+from understudy.recipes.portrayal import Question
+from understudy.train.journal import tiled
+from understudy.train.task import Judgement
+
+EXAMPLES: Final = 768
+"""Pictures by which codes are given names, when weights are kept."""
+HEAD: Final = "-head.safetensors"
+
+
+class Rehearsal(Exam):
+    """Held-out people, driven by others."""
+
+    def drawn(self, model: Generator, q: Question, portrait: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Exam`."""
+        code, box, driver = self.read(model, q.drivers)
+        then = boxed(self.taken("centres", (q.driver_then,))).to(code.device)
+        told = model.coded(code, box, then)
+        return torch.cat([*model.draw(model.likeness(portrait), [told], self.recipe.manner)]), driver
+
+    def read(self, model: Generator, numbers: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Codes and boxes of some pictures, and the pictures."""
+        assert model.encoder is not None
+        device = model.unet.conv_out.weight.device
+        pictures, box = self.picture(numbers), boxed(self.taken("centres", numbers)).to(device)
+        return model.encoder.seen(pictures.to(device), box), box, pictures
+
+    def rehearse(self, model: Learner) -> Judgement:
+        """As `judge`; before there is a generator, what the head shows. `blind`: how different the codes of two people
+        who do the same are, of how different those of two who do not are."""
+        recipe = cast(XPortrait2Recipe, self.recipe)
+        judged = self.judge(model.generator) if recipe.stage != "expression" else self._head(model, recipe)
+        theirs, ours = (
+            torch.cat([self.read(model.generator, numbers)[0] for numbers in some])
+            for some in ([q.drivers for q in self.asked], [q.answers for q in self.asked])
+        )
+        self.scores = {**judged.scores, "blind": float(blindness(theirs.float(), ours.float()))}
+        return Judgement(self.scores, judged.sheets)
+
+    def _head(self, model: Learner, recipe: XPortrait2Recipe) -> Judgement:
+        if model.head is None:
+            return Judgement({}, {})
+        config, device = model.encoder.config, next(model.head.parameters()).device
+        side, rows, errors = recipe.head.config.side, [], []
+        for q in self.asked:
+            pairs = [(self.picture(n), boxed(self.taken("centres", n))) for n in ((q.portrait,), q.answers)]
+            portrait, truth = (cut(seen, box, side, config.room).to(device) for seen, box in pairs)
+            code, box, driver = self.read(model.generator, q.drivers)
+            result = model.head(portrait, code).float().clamp(-1, 1)
+            errors.append(psnr((result - truth).square().cpu()))
+            seen = cut(driver, box.cpu(), side, config.room)
+            rows.append([x[:1].cpu() / 2 + 0.5 for x in (portrait, seen, result, truth)])
+        columns = [torch.cat([row[k] for row in rows[:12]]) for k in range(4)]
+        return Judgement({"head": sum(errors) / len(errors)}, {"held-out": tiled(columns)})
+
+    def keep_all(self, model: Learner, folder: Path, step: int, data: Doers) -> None:
+        """The generator, its codes given names by examples; and the head, for the next stage alone."""
+        if self.recipe.stage != "time" and model.encoder.probe is not None:
+            device = model.generator.unet.conv_out.weight.device
+            seen, box, curves = data.examples(EXAMPLES)
+            groups = zip(torch.split(seen, 64), torch.split(box, 64), strict=True)
+            shown = ((pixels({"picture": some}), at) for some, at in groups)
+            codes = torch.cat([model.encoder.seen(some.to(device), at.to(device)) for some, at in shown])
+            fill(model.encoder.probe, codes.float(), curves.to(device))
+        self.keep(model.generator, folder, step)
+        if model.head is not None:
+            about = weights.About(
+                name=f"{self.recipe.name}-head", config=None, recipe={}, commit=weights.commit(), figures={},
+                storage="bf16",
+            )  # fmt: skip
+            weights.save(folder / f"{self.recipe.name}{HEAD}", model.head.state_dict(), about)
+
+
+def blindness(theirs: Tensor, ours: Tensor) -> Tensor:
+    """0 where codes (n, d) and (n, d), row by row of the same doing, are the same; 1 where they might be any. Every
+    number of a code counts the same: a classifier finds people in the smallest."""
+    own = (theirs - ours).square().mean(0)
+    any_two = (theirs[:, None] - ours).square().mean((0, 1))
+    return (own / any_two.clamp_min(1e-6)).mean()

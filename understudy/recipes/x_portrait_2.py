@@ -1,0 +1,291 @@
+"""X-Portrait 2: the encoder of motion codes and the generator, trained end to end; the same functions at both sizes.
+
+A driver's face is cut out, its colours, scale and shape are changed by chance, and what is left goes through the
+encoder. Its code and the face's box are all that the generator is told. As published, the driver is the portrait's own
+person in another moment, so that any footage will do (`cross=false`); on the cast another person may do the same,
+exactly, and codes of the two may be made alike (`alike`), which nobody can do with footage.
+
+1. expression   the encoder and the decoder head, on small pictures of faces: quick, and fine expressions first
+2. together     encoder, backbone, reference net and attention to the code, through the loss about noise; and the head
+3. time         attention along the film; all else stands still
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from understudy import weights
+from understudy.data import shards
+from understudy.errors import BadOption
+from understudy.generator.blocks import Note
+from understudy.generator.generator import Cues, Generator, GeneratorConfig, part
+from understudy.generator.reference import sparse
+from understudy.models import small_manner, x_portrait_2_small
+from understudy.recipes.exam import begin, places
+from understudy.recipes.following import Doers, Learner, XPortrait2Recipe, faces, small_faces
+from understudy.recipes.head import criticised, shown, small_head
+from understudy.recipes.portrayal import autoencoder_of, error_of, latents_name, noisy_answers, source
+from understudy.recipes.recipe import found
+from understudy.recipes.rehearsal import HEAD, Rehearsal, blindness
+from understudy.train.journal import tiled
+from understudy.train.task import Batch, Chance, Loss, Moment, Plan, Task, Turn
+
+STAGES: Final = ("expression", "together", "time")
+LEARNERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "expression": (),
+    "together": ("backbone", "reference", "motion", "encoder"),
+    "time": ("time",),
+}
+"""Which parts of a generator (see `generator.part`) learn in a stage."""
+BORROWED: Final = ("backbone", "reference", "context")
+"""What another kind of generator may have learnt already."""
+_MASK, _OUT, _AGAIN = range(0x78C0, 0x78F0, 16)
+
+
+def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
+    """One stage of the small X-Portrait 2. What to expect is in docs/training.md."""
+    steps = {"expression": 2000, "together": 30_000, "time": 3000}[stage]
+    filmed = stage == "time"
+    frames = 16 if filmed else 4
+    return XPortrait2Recipe(
+        name=f"x-portrait-2-small-{stage}",
+        plan=Plan(
+            steps=steps, batch=(64 if filmed else 32) // frames, accumulate=1, clip=1.0, warm_up=50, floor=0.02,
+            average=0.998, bf16=True, seed=0x20 + STAGES.index(stage), judge_every=500, save_every=250, keep=2,
+        ),
+        start="",
+        stage=stage,  # type: ignore[arg-type]
+        config=x_portrait_2_small(),
+        autoencoder="autoencoder-small.safetensors",
+        pictures=2176 if filmed else 10_240,
+        frames=frames,
+        rate=3e-3,
+        cross=True,
+        varied=True,
+        zoom=0.3,
+        bend=0.02,
+        aside=0.02,
+        masked=0.3,
+        dropout=0.0,
+        alike=0.2,
+        adversary=0.0,
+        head=small_head(),
+        dropped=0.05,
+        fine=2.0,
+        level_middle=0.8,
+        level_spread=1.2,
+        judged=4 if filmed else 24,
+        manner=small_manner(),
+        storage="int8",
+    )  # fmt: skip
+
+
+def staged(config: GeneratorConfig, stage: str) -> GeneratorConfig:
+    """The generator of a stage: what a later stage adds is not there yet."""
+    return replace(config, unet=replace(config.unet, time=config.unet.time if stage == "time" else None))
+
+
+# --- losses -----------------------------------------------------------------------------------------------------------
+
+
+def learning(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Recipe) -> Loss:
+    """The error about the noise, what the head shows, and what identity filters ask."""
+    dice, encoder = moment.chance, model.encoder
+    with torch.set_grad_enabled(torch.is_grad_enabled() and recipe.stage != "time"):
+        with torch.autocast(batch["driver"].device.type, enabled=False):
+            seen = faces(batch["driver"], batch["ground"], batch["box"], dice, recipe, encoder.config)
+        code = _thinned(encoder.encode(seen), dice, recipe.dropout)
+    parts: dict[str, Tensor] = {}
+    total = code.new_zeros(())
+    if recipe.stage != "expression":
+        parts |= _drawn(model.generator, batch, moment, code, recipe)
+        total = total + parts["flow"]
+    if model.head is not None:
+        cost, costs = _headed(model, batch, moment, code, recipe)
+        total, parts = total + recipe.head.weight * cost, {**parts, **costs}
+    if recipe.alike and recipe.cross and recipe.stage != "time":
+        parts["alike"] = _unlike(model, batch, dice, code, recipe)
+        total = total + recipe.alike * parts["alike"]
+    if model.guess is not None:
+        who = batch["who"].repeat_interleave(len(code) // len(batch["who"]))
+        parts["guess"] = F.cross_entropy(model.guess(reversed_gradient(code)).float(), who)
+        total = total + recipe.adversary * parts["guess"]
+    return Loss(total, parts)
+
+
+def _drawn(model: Generator, batch: Batch, moment: Moment, code: Tensor, recipe: XPortrait2Recipe) -> dict[str, Tensor]:
+    """The error about the noise. Who is not told the portrait is told the motion all the same, as the negative branch
+    of X-NeMo is."""
+    noisy = noisy_answers(batch, moment, recipe)
+    frames, told = noisy.level.shape[1], noisy.told
+    tokens = model.coded(code, batch["box"].flatten(0, 1), batch["then"].repeat_interleave(frames, 0)).code
+    assert tokens is not None
+    rows = told.repeat_interleave(frames)
+
+    def altered(notes: list[Tensor]) -> Sequence[Note]:
+        chosen = told.cpu()
+        ranks = [moment.chance.uniform(note.shape[1], purpose=_MASK + k)[chosen] for k, note in enumerate(notes)]
+        return [sparse(note, recipe.masked, rank) for note, rank in zip(notes, ranks, strict=True)]
+
+    given = torch.zeros_like(noisy.wanted)
+    if bool(told.any()):
+        given[told] = model(
+            noisy.latents[told], noisy.level[told], portrait=batch["portrait"].float()[told],
+            cues=Cues(code=tokens[rows]), altered=altered if recipe.masked else None,
+        ).float()  # fmt: skip
+    if not bool(told.all()):
+        cues = Cues(code=tokens[~rows])
+        given[~told] = model(noisy.latents[~told], noisy.level[~told], portrait=None, cues=cues).float()
+    return {"flow": error_of(given, noisy, batch, recipe), "told": told.float().mean()}
+
+
+def _headed(
+    model: Learner, batch: Batch, moment: Moment, code: Tensor, recipe: XPortrait2Recipe
+) -> tuple[Tensor, Mapping[str, Tensor]]:
+    assert model.head is not None and model.critic is not None
+    portrait, truth, weight = small_faces(batch, recipe, model.encoder.config)
+    result = model.head(portrait, code).float()
+    heard = min(max((moment.progress - recipe.head.critic_from) / 0.05, 0.0), 1.0)  # a new critic knows nothing yet
+    return shown(result, truth, weight, model.critic, heard, recipe.head)
+
+
+def _unlike(model: Learner, batch: Batch, dice: Chance, code: Tensor, recipe: XPortrait2Recipe) -> Tensor:
+    """How different the codes of two people who do the same are, of how different any two are: so codes that are all
+    the same are no way out."""
+    again = Chance(dice.seed + _AGAIN, dice.numbers)
+    with torch.autocast(code.device.type, enabled=False):
+        seen = faces(batch["truth"], batch["truth_ground"], batch["truth_box"], again, recipe, model.encoder.config)
+    return blindness(code.float(), model.encoder.encode(seen).float())
+
+
+def _thinned(code: Tensor, dice: Chance, dropped: float) -> Tensor:
+    """Codes without some of their numbers, the others larger, as dropout; each question's chance is its own."""
+    if not dropped:
+        return code
+    frames = len(code) // len(dice.numbers)
+    kept = dice.uniform(frames, code.shape[1], purpose=_OUT).flatten(0, 1).to(code.device) >= dropped
+    return code * kept / (1 - dropped)
+
+
+class _Reversed(torch.autograd.Function):
+    """Itself; what is learnt through it is learnt the other way round (Ganin and Lempitsky 2015)."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: object, *grads: Tensor) -> Tensor:
+        return -grads[0]
+
+
+def reversed_gradient(x: Tensor) -> Tensor:
+    """`x`, whose gradient comes back with the other sign."""
+    return cast(Tensor, _Reversed.apply(x))  # type: ignore[no-untyped-call]
+
+
+def criticising(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Recipe) -> Loss:
+    """What the critic makes smaller, on one frame of each question."""
+    assert model.head is not None and model.critic is not None
+    few = {name: value[:, :1] if value.ndim > 2 and name not in ("portrait", "shown") else value
+           for name, value in batch.items()}  # fmt: skip
+    with torch.no_grad():
+        with torch.autocast(batch["driver"].device.type, enabled=False):
+            seen = faces(few["driver"], few["ground"], few["box"], moment.chance, recipe, model.encoder.config)
+        portrait, truth, weight = small_faces(few, recipe, model.encoder.config)
+        result = model.head(portrait, model.encoder.encode(seen)).float()
+    return Loss(criticised(model.critic, result, truth, weight), {})
+
+
+def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
+    """What the loop needs to know. `folder` is where `prepare` has drawn."""
+    torch.manual_seed(recipe.plan.seed)
+    autoencoder = autoencoder_of(recipe)
+    config = replace(staged(recipe.config, recipe.stage), autoencoder=autoencoder.about.config)
+    drawn = folder / source(recipe).kind
+    pictures = shards.Shards(drawn, recipe.pictures)
+    latents = shards.Shards(drawn / latents_name(recipe), recipe.pictures)
+    data = Doers(recipe, pictures, latents)
+    model = Learner(config, recipe, data.count * data.ensembles.people)
+    weights.fill(model.generator.autoencoder, autoencoder)
+    _begun(model, recipe)
+    exam = Rehearsal(recipe, config, str(shards.said(drawn).get("looks", "")))
+    learns = tuple(f"generator.{name}" for name in places(model.generator, LEARNERS[recipe.stage]))
+    if recipe.stage == "expression":
+        if model.head is None:
+            raise BadOption(
+                f"{recipe.name} teaches the encoder by a decoder head, and there is none", "head.weight=0",
+                f"to begin with {recipe.name.replace('expression', 'together')}",
+            )  # fmt: skip
+        learns = ("generator.encoder.model",)
+    learns += tuple(name for name in ("head", "guess") if getattr(model, name) is not None)
+    turns = [
+        Turn(
+            name="draw", learns=learns, objective=partial(learning, recipe=recipe), rate=recipe.rate,
+            betas=(0.9, 0.99), optimiser="muon",
+        )
+    ]  # fmt: skip
+    if model.critic is not None:
+        criticise = partial(criticising, recipe=recipe)
+        turns.append(
+            Turn(
+                name="criticise", learns=("critic",), objective=criticise, rate=recipe.head.critic_rate,
+                betas=(0.5, 0.9), start=recipe.head.critic_from, averaged=False,
+            )
+        )  # fmt: skip
+    return Task(
+        identity=weights.as_json(recipe),
+        plan=recipe.plan,
+        model=model,
+        turns=tuple(turns),
+        data=data,
+        show=partial(first_batch, recipe=recipe),
+        judge=exam.rehearse,
+        keep=partial(exam.keep_all, data=data),
+    )
+
+
+def _begun(model: Learner, recipe: XPortrait2Recipe) -> None:
+    """Put in what was learnt before: by the stage before, or by another kind of generator."""
+    if not recipe.start:
+        if recipe.stage == "time":
+            raise BadOption(
+                f"{recipe.name} would learn along films what no single picture has taught",
+                "start is empty",
+                "start=FILE, the weights of the stage before; or the whole course, x-portrait-2-small",
+            )
+        return
+    path = found(recipe.start)
+    earlier = weights.load(path)
+    if not any(part(name) == "encoder" for name in earlier.tensors):
+        lent = {name: value for name, value in earlier.tensors.items() if part(name) in BORROWED}
+        earlier = replace(earlier, tensors=lent)
+    begin(model.generator, earlier)
+    head = path.with_name(f"{path.stem}{HEAD}")
+    if model.head is not None and head.is_file():
+        weights.fill(model.head, weights.load(head))
+
+
+def first_batch(model: Learner, batch: Batch, recipe: XPortrait2Recipe) -> dict[str, Tensor]:
+    """What is given and wanted: the portrait, what the encoder sees of the driver, the answer; the same of the head."""
+    few = min(len(batch["answer"]), 8)
+    some = {name: value[:few] for name, value in batch.items()}
+    dice = Chance(recipe.plan.seed, tuple(range(few)))
+    decode = model.generator.autoencoder.decode
+    seen = faces(some["driver"], some["ground"], some["box"], dice, recipe, model.encoder.config)
+    rows = [decode(some["portrait"].float()), seen[:: some["driver"].shape[1]], decode(some["answer"][:, 0].float())]
+    sheets = {"first-batch": tiled([row.cpu() / 2 + 0.5 for row in rows])}
+    if model.head is not None:
+        portrait, truth, weight = small_faces(some, recipe, model.encoder.config)
+        each = slice(None, None, len(truth) // few)
+        counts = (weight[each] - 1).expand(-1, 3, -1, -1) / max(recipe.head.fine, 1e-9) * 2 - 1
+        sheets["first-batch-head"] = tiled([row.cpu() / 2 + 0.5 for row in (portrait, truth[each], counts)])
+    return sheets
