@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from understudy.generator.generator import GeneratorConfig, Manner
     from understudy.generator.unet import UNetConfig
     from understudy.motion.actor import ActorConfig
-    from understudy.motion.perform import Tempo
     from understudy.motion.encoder import EncoderConfig
+    from understudy.motion.perform import Tempo
 
 SHIPPED = Path(__file__).parent / "pretrained"
 
