@@ -22,6 +22,8 @@ from understudy.clip.media import existing, once
 from understudy.errors import BadOption
 from understudy.face.portrait import Portrait
 from understudy.motion.kinds import Kind
+from understudy.provenance.hashes import content
+from understudy.provenance.manifest import Seal, sealing
 
 STARTED: Final = 9  # frames after which it is known how long the rest will take, where nothing had to be watched
 FOLLOWED: Final = {
@@ -81,6 +83,8 @@ def animate(
     max_size: int = 1920,
     crop: bool = False,
     device: str = "auto",
+    license: Literal["any", "commercial"] = "any",
+    sign: bool = True,
     force: bool = False,
     progress: Tell | None = None,
     command: str = "",
@@ -89,7 +93,8 @@ def animate(
 
     `driving` is a film, a picture (the result is a picture), a motion file, or Live Link Face CSV. `relative`: move as
     the driver moves away from its best-matching frame (films), or take its expression outright (a picture, which does
-    not move). The rest is described by `understudy animate --help`; `command` goes into the result's metadata.
+    not move). The rest is described by `understudy animate --help`; `command` goes into the result's metadata. With the
+    extra `provenance`, and unless `sign` is False, the result carries a signed manifest (see `provenance.manifest`).
 
     Stopped and called again with the same arguments, it goes on, and the film's frames are those of a run that was
     never stopped. Raises `Stopped` on Ctrl-C, and everything in `understudy.errors`."""
@@ -110,7 +115,7 @@ def animate(
     )
     who, how = existing(portrait), existing(driving)
     cast = of_the_cast(who)
-    chosen, why = choose(model, choices, cast=cast)
+    chosen, why = choose(model, choices, cast=cast, commercial=license == "commercial")
     way = way_of(chosen)
     said: list[str] = []
     warn = once(said.append)
@@ -118,8 +123,9 @@ def animate(
     out = target_of(who, source, out)
     refuse_existing(out, force)
     artist = way.artist(chosen, Portrait.read(who, which=face, max_size=max_size, warn=warn), choices, source, cast)
-    hashes = {"portrait": record.content(who), "driving": record.content(how)}
+    hashes = {"portrait": content(who), "driving": content(how)}
     command = command or f"animate({who.name!r}, {how.name!r})"
+    facts = record.facts(chosen, seed, who, how, command, hashes)
     followed = {} if source.driver is None else {"driver": source.driver}
     job = Job(
         source=source,
@@ -133,6 +139,7 @@ def animate(
         said=said,
         warn=warn,
         hashes=hashes,
+        seal=sealing(facts, warn) if sign else None,
         words=record.words(chosen.name, seed, who, how, command, hashes) | followed | dict(artist.about),
     )
     made = job.picture() if out.suffix.lower() in STILLS else job.film()
@@ -199,6 +206,7 @@ class Job:
     warn: Warn
     hashes: dict[str, str]
     words: dict[str, str]  # metadata
+    seal: Seal | None  # signs what is made
     met: Met = field(default_factory=Met)
 
     def picture(self) -> Made:
@@ -207,7 +215,7 @@ class Job:
         reference = self._reference(motion)
         with closing(self.artist.draw(motion, reference, crop=self.choices.crop)) as drawing:
             _, drawn = next(drawing)
-        write_picture(self.out, drawn, metadata=self.words, overwrite=self.force)
+        write_picture(self.out, drawn, metadata=self.words, overwrite=self.force, seal=self.seal)
         return Made(1, 0.0, (drawn.shape[1], drawn.shape[0]), reference.frame, 0, time.perf_counter())
 
     def film(self) -> Made:
@@ -230,6 +238,7 @@ class Job:
                     draws=self.opening,
                     about=dict(self.artist.about),
                 ),
+                seal=self.seal,
                 warn=self.warn,
             ) as film:
                 resumed_at = film.done

@@ -35,3 +35,9 @@ class Driver(str, Enum):
     """Whose pictures X-Portrait follows: the driver's own, or those of one of the cast who plays the driver."""
 
     direct, bridge = "direct", "bridge"
+
+
+class License(str, Enum):
+    """What the film shall be free for."""
+
+    any, commercial = "any", "commercial"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from understudy.cli import say
-from understudy.cli.options import Device, Driver, Face, Force, Inside, Json, MaxSize, Model, Out, Seed
+from understudy.cli.options import Device, Driver, Face, Force, Inside, Json, License, MaxSize, Model, Out, Seed
 from understudy.errors import BadOption
 
 Portrait = Annotated[Path, typer.Argument(metavar="PORTRAIT", help="The picture of somebody who shall perform.")]
@@ -63,6 +63,12 @@ def animate(
     face: Face = None,
     max_size: MaxSize = 1920,
     device: Annotated[Device, typer.Option("--device", help="Where it is computed.")] = Device.auto,
+    license: Annotated[
+        License, typer.Option("--license", help="commercial refuses models whose licence forbids that.")
+    ] = License.any,
+    sign: Annotated[
+        bool, typer.Option("--sign/--no-sign", help="Sign the result, where the extra provenance is installed.")
+    ] = True,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -89,6 +95,8 @@ def animate(
                 face=face,
                 max_size=max_size,
                 device=device.value,
+                license=license.value,
+                sign=sign,
                 force=force,
                 progress=show,
                 command=say.command(sys.argv[1:]),
