@@ -1,0 +1,1 @@
+"""Understudy for people and for programs: thin edges over `animate`."""
