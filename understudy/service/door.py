@@ -92,7 +92,9 @@ class Door:
             raise Forbidden("this service answers its own machine only", f"the host {host[:80]!r}", "127.0.0.1")
         origin = headers.get(b"origin")
         if origin is not None and urlsplit(origin).netloc != headers.get(b"host"):
-            raise Forbidden("a web page of somebody else asks", f"the origin {origin[:80]!r}", "--api-key-file, if that page is yours")
+            raise Forbidden(
+                "a web page of somebody else asks", f"the origin {origin[:80]!r}", "--api-key-file, if it is yours"
+            )
 
 
 def _route(scope: Message) -> str:
