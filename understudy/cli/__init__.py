@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from understudy import __version__
-from understudy.cli import cast, evaluate, look, motion, perform, say, serve, train, verify
+from understudy.cli import batch, cast, evaluate, look, motion, perform, say, serve, train, verify
 from understudy.errors import UnderstudyError
 from understudy.extras import absent
 
@@ -35,6 +35,7 @@ app.command("demo")(look.demo)
 app.add_typer(cast.app, name="cast")
 app.command("train")(train.train)
 app.command("serve")(serve.serve)
+app.command("batch")(batch.batch)
 app.command("verify")(verify.verify)
 
 

@@ -17,7 +17,7 @@ from understudy.clip.landing import refuse_existing
 from understudy.data.sheet import Tile, sheet
 from understudy.errors import NoFace
 from understudy.face.portrait import Portrait
-from understudy.generator.warp import Reference, Warp
+from understudy.generator.warp import Warp
 from understudy.motion.mesh import MotionMesh, whole
 
 SIDE: Final = 384  # pixels of the portrait's longer side
@@ -28,8 +28,8 @@ def acting_sheet(
 ) -> Path:
     """Draw `moments` of every driver by warp and write them as one picture, a row each.
 
-    Performances of one source are measured from one frame, the best of the first of them: so a row shows what was
-    edited, a head held where it was turned, eyes led elsewhere.
+    Each is measured from its own best frame, as `animate` does it: what is seen here is what a film would show.
+
     Errors: those of reading drivers and portrait; `Exists`, `Unwritable`."""
     refuse_existing(Path(out), force)
     named = {Path(driver).name: whole(open_driving(driver, warn=_silently)) for driver in drivers}
@@ -45,10 +45,8 @@ def _drawn(
 ) -> Iterator[tuple[str, MotionMesh, list[Picture]]]:
     """Of each driver the moments, and the pictures of them."""
     warp = Warp(who)
-    references: dict[str, Reference | None] = {}
     for name, motion in named.items():
-        source = motion.provenance.get("source", name)
-        reference = references[source] = references.get(source) or warp.reference([motion])
+        reference = warp.reference([motion])
         if reference is None:
             raise NoFace(f"{name} shows no face", f"{len(motion)} frames without one", "another motion")
         at = np.linspace(0, len(motion) - 1, moments).round().astype(int)
