@@ -14,8 +14,12 @@ pytest.importorskip("prometheus_client")
 httpx = pytest.importorskip("httpx")
 
 import animate_made as made  # noqa: E402
+import clip_made  # noqa: E402
 import hostile  # noqa: E402
+import numpy as np  # noqa: E402
 from service_made import PATIENCE, Server, eavesdropper, serving, until  # noqa: E402
+
+from understudy.clip import read  # noqa: E402
 
 MOST = 3_000_000
 SECRET = "correct horse battery staple"
@@ -96,3 +100,18 @@ def finished(caller: httpx.Client, server: Server, number: str) -> dict[str, obj
 def _folder(place: Path, name: str) -> Path:
     (place / name).mkdir()
     return place / name
+
+
+def test_a_film_that_grows_beyond_all_bounds_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first frames are small, as was looked at; then it claims to be large."""
+    small, large = (
+        clip_made.film(tmp_path / f"{side}.h264", frames=[np.full((side, side, 3), 90, np.uint8)] * 5)
+        for side in (64, 512)
+    )
+    grown = tmp_path / "grown.h264"
+    grown.write_bytes(small.read_bytes() + large.read_bytes())
+    assert len(list(read(grown, warn=lambda text: None))) == 10
+    monkeypatch.setattr("understudy.clip.decode.MAX_PIXELS", 100_000)
+    said: list[str] = []
+    assert 0 < len(list(read(grown, warn=said.append))) <= 5
+    assert any("damaged" in text for text in said), said
