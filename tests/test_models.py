@@ -29,7 +29,7 @@ def test_rows_have_what_the_table_shows() -> None:
     rows = {row["name"]: row for row in models.listing()}
     assert rows.keys() == {model.name for model in models.ALL}
     assert rows["warp"]["here"] is True
-    assert all({"name", "here", "draws", "needs", "licence"} == set(row) for row in rows.values())
+    assert all({"name", "here", "draws", "needs", "licence", "commercial"} == set(row) for row in rows.values())
 
 
 def test_weights_are_found_where_they_are_put(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

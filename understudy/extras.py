@@ -25,13 +25,14 @@ INSTALLED_BY: Final = {
     for extra, names in {
         "diffusion": ("einops", "diffusers", "transformers", "huggingface_hub"),
         "train": ("accelerate", "peft", "tensorboard"),
-        "web": ("fastapi", "uvicorn", "websockets", "multipart", "pydantic_settings", "httpx"),
+        "web": ("gradio", "websockets", "pydantic_settings"),
+        "service": ("fastapi", "uvicorn", "python_multipart", "multipart", "prometheus_client", "httpx"),
         "rtc": ("aiortc",),
         "ray": ("ray", "pyarrow"),
         "export": ("onnx", "onnxscript", "onnxruntime"),
         "openvino": ("openvino", "nncf"),
         "metrics": ("torchmetrics",),
-        "provenance": ("c2pa",),
+        "provenance": ("c2pa", "cryptography"),
         "tts": ("espeakng_loader",),
     }.items()
     for name in names

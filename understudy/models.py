@@ -36,6 +36,8 @@ class Model:
     draws: str
     needs: str
     licence: str
+    commercial: bool
+    """Whether that licence allows commercial use of the weights and of what they draw."""
     follows: Literal["mesh", "frames", "code", "voice"]
     """The kind of motion that it draws from: `MotionMesh`, `MotionFrames` or `MotionCode`; "voice": it draws nothing,
     and makes motion of a voice."""
@@ -317,6 +319,7 @@ WARP = Model(
     draws="photos, paintings, cartoons: bends the picture with the driver's mesh, in real time",
     needs="nothing",
     licence="Apache-2.0",
+    commercial=True,
     follows="mesh",
 )
 X_PORTRAIT_SMALL = Model(
@@ -324,6 +327,7 @@ X_PORTRAIT_SMALL = Model(
     draws="made-up people of the cast, 256x256, by diffusion",
     needs="torch",
     licence="Apache-2.0",
+    commercial=True,
     follows="frames",
     modules=("torch",),
     weights=("autoencoder-small.safetensors", "x-portrait-small.safetensors"),
@@ -335,6 +339,7 @@ X_PORTRAIT_2_SMALL = Model(
     draws="made-up people of the cast, 256x256, by diffusion from a motion code",
     needs="torch",
     licence="Apache-2.0",
+    commercial=True,
     follows="code",
     modules=("torch",),
     weights=("autoencoder-small.safetensors", "x-portrait-2-small.safetensors"),
@@ -346,6 +351,7 @@ X_ACTOR_SMALL = Model(
     draws="nothing itself: makes motion of a voice, for `act`",
     needs="torch",
     licence="Apache-2.0",
+    commercial=True,
     follows="voice",
     modules=("torch",),
     weights=("x-actor-small.safetensors",),
@@ -356,6 +362,7 @@ X_PORTRAIT = Model(
     draws="photos, 512x512, by diffusion",
     needs="a GPU of 24 GB, weights to be fetched and converted",
     licence="weights: none stated (built on Stable Diffusion 1.5, CreativeML OpenRAIL-M)",
+    commercial=False,
     follows="frames",
     modules=("torch",),
     weights=("x-portrait.safetensors",),
@@ -367,6 +374,7 @@ X_PORTRAIT_2 = Model(
     draws="photos, 512x512, by diffusion from a motion code",
     needs="a GPU of 24 GB, weights to be fetched and converted",
     licence="weights: CC BY-NC 4.0, academic use",
+    commercial=False,
     follows="code",
     modules=("torch", "diffusers", "transformers"),
     weights=("x-portrait-2.safetensors",),
@@ -390,6 +398,13 @@ def named(name: str) -> Model:
 def listing() -> list[dict[str, str | bool]]:
     """All models, as rows of a table."""
     return [
-        {"name": model.name, "here": model.here, "draws": model.draws, "needs": model.needs, "licence": model.licence}
+        {
+            "name": model.name,
+            "here": model.here,
+            "draws": model.draws,
+            "needs": model.needs,
+            "licence": model.licence,
+            "commercial": model.commercial,
+        }
         for model in ALL
     ]

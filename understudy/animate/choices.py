@@ -11,6 +11,7 @@ from understudy.clip import AnyPath, read_metadata
 from understudy.errors import BadOption, MediaError
 from understudy.generator.warp import Amounts, WarpOptions
 from understudy.models import (
+    ALL,
     WARP,
     X_PORTRAIT_2,
     X_PORTRAIT_2_SMALL,
@@ -95,12 +96,18 @@ class Choices:
         return WarpOptions(amounts=amounts, relative=relative, mouth=self.mouth)
 
 
-def choose(model: str, choices: Choices, *, cast: bool = False) -> tuple[Model, str]:
+def choose(model: str, choices: Choices, *, cast: bool = False, commercial: bool = False) -> tuple[Model, str]:
     """The model that draws, and why, as the rest of a sentence that begins with its name. `cast`: whether the
-    portrait's file says that it shows one of the cast.
+    portrait's file says that it shows one of the cast; `commercial`: whether the film shall be of use in commerce.
 
-    Errors: `UnknownModel`; `BadOption` for a model that cannot draw here, and for options that it does not have."""
+    Errors: `UnknownModel`; `BadOption` for a model that cannot draw here, or whose licence forbids what is wanted, and
+    for options that it does not have."""
     chosen, why = _automatic(choices, cast) if model == "auto" else (named(model), "draws it, as asked")
+    if commercial and not chosen.commercial:
+        free = ", ".join(each.name for each in ALL if each.commercial)
+        raise BadOption(
+            f"the licence of {chosen.name} does not allow commercial use", chosen.licence, f"--model, of {free}"
+        )
     if chosen not in DRAWING:
         raise BadOption(
             f"{chosen.name} cannot draw here"

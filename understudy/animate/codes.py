@@ -10,7 +10,7 @@ import numpy as np
 from understudy.errors import BadOption, WrongMotion
 from understudy.extras import absent
 from understudy.models import X_PORTRAIT_2_SMALL
-from understudy.motion.code import ENCODER, MotionCode, column, join
+from understudy.motion.code import ENCODER, MotionCode, column
 from understudy.motion.frames import MotionFrames
 
 if TYPE_CHECKING:
@@ -33,25 +33,17 @@ def read(chunks: Iterator[MotionFrames]) -> Iterator[MotionCode]:
 
 def refuse(edits: Edits) -> None:
     """Errors: `BadOption` for edits that codes do not have."""
-    for name in ("mirror", "mouth", "eyes", "brows", "pose"):
-        if getattr(edits, name) not in (1, False):
+    plain = type(edits)()
+    for name in ("mirror", "mouth", "eyes", "brows", "pose", "hold_head", "keys", "look_at_camera", "loop", "repeat"):
+        if getattr(edits, name) != getattr(plain, name):
             remedy = "--strength and --curve; or edit a file of points, which `understudy motion read` makes"
-            raise BadOption(f"codes are of whole faces: --{name} is not for them", remedy=remedy)
-
-
-def joined(motion: MotionCode, edits: Edits) -> MotionCode:
-    """With others behind it, and another mixed in. Errors: `WrongMotion` for codes of another encoder; those of reading
-    files."""
-    if edits.join:
-        motion = join(motion, *(MotionCode.load(other) for other in edits.join))
-    if edits.blend is not None:
-        motion = motion.blended(MotionCode.load(edits.blend), edits.share)
-    return motion
+            raise BadOption(f"codes are of whole faces: --{name.replace('_', '-')} is not for them", remedy=remedy)
 
 
 def changed(motion: MotionCode, edits: Edits) -> MotionCode:
-    """Smoother, stronger, and with more of some curves. Errors: `BadOption` for curves that nobody knows; `WrongMotion`
-    for codes whose meaning is not known here."""
+    """Another mixed in; smoother, stronger, and with more of some curves. Errors: `BadOption` for curves that nobody
+    knows; `WrongMotion` for codes of another encoder, or whose meaning is not known here."""
+    motion = motion if edits.blend is None else motion.blended(MotionCode.load(edits.blend), edits.share)
     motion = motion.smooth(edits.smooth) if edits.smooth else motion
     if edits.strength == 1 and not edits.curves:
         return motion

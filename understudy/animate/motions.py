@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,14 +16,19 @@ from understudy.clip import AnyPath, frame_rate
 from understudy.clip import read as read_clip
 from understudy.clip.landing import refuse_existing
 from understudy.clip.media import once
-from understudy.errors import BadOption
+from understudy.errors import BadOption, WrongMotion
+from understudy.motion import edit
 from understudy.motion import file as motion_file
 from understudy.motion.code import MotionCode
-from understudy.motion.kinds import CODE, KINDS
+from understudy.motion.code import join as join_codes
+from understudy.motion.frames import MotionFrames
+from understudy.motion.frames import join as join_frames
+from understudy.motion.keys import keyed, keys_of, read_keys, write_keys
+from understudy.motion.kinds import CODE, FRAMES, KINDS
 from understudy.motion.livelink import PICTURE, livelink_chunks, write_livelink
 from understudy.motion.mesh import MotionMesh, join
 
-M = TypeVar("M", MotionMesh, MotionCode)
+M = TypeVar("M", MotionMesh, MotionFrames, MotionCode)
 
 PICTURE_WIDTH: Final = "width"  # in the provenance: of the picture that the points are in, for mirroring
 
@@ -52,10 +57,10 @@ class Edits:
     start: float = 0.0  # seconds
     end: float | None = None
     join: tuple[Path, ...] = ()
-    blend: Path | None = None  # another performance, of codes
-    share: float = 0.5  # of that one
-    rate: float | None = None
     speed: float = 1.0
+    rate: float | None = None
+    blend: Path | None = None  # with this one
+    share: float = 0.5  # of it
     mirror: bool = False
     smooth: float = 0.0  # seconds
     strength: float = 1.0
@@ -64,6 +69,17 @@ class Edits:
     brows: float = 1.0
     pose: float = 1.0
     curves: tuple[tuple[str, float], ...] = ()  # added to codes, by name
+    hold_head: float | None = None  # as it is at this second; below 0: its average
+    keys: Path | None = None
+    look_at_camera: float = 0.0  # how far
+    loop: float = 0.0  # seconds of seam
+    repeat: int = 1
+
+    @property
+    def cuts_alone(self) -> bool:
+        """Whether nothing is asked for but what can be done to pictures of a driver, too."""
+        left = replace(self, start=0.0, end=None, join=(), speed=1.0, rate=None)
+        return left == Edits()
 
 
 def keep(
@@ -144,54 +160,72 @@ def import_livelink(path: AnyPath, out: AnyPath, *, rate: float | None = None, f
 
 
 def edited(path: AnyPath, out: AnyPath, edits: Edits, *, force: bool = False) -> About:
-    """A motion file, edited, as another. The whole motion is in memory meanwhile: 40 MB a minute.
+    """A motion file, edited, as another. The whole motion is in memory meanwhile: 40 MB a minute, and of pictures 300.
 
-    Errors: `MissingFile`, `BadMotionFile`, `BadOption` where nothing is left, `Exists`, `Unwritable`."""
+    Errors: `MissingFile`, `BadMotionFile`, `BadOption` where nothing is left, `WrongMotion` for pictures that were to
+    be changed, `Exists`, `Unwritable`."""
     refuse_existing(Path(out), force)
-    if motion_file.read_header(path).kind == CODE.name:
+    kind = motion_file.read_header(path).kind
+    if kind == CODE.name:
         return _edited_codes(path, out, edits)
-    if edits.blend or edits.curves:
-        raise BadOption("--blend and --curve are for motion codes", f"{path} has others", "`motion read --codes`")
-    motion = _cut(MotionMesh.load(path), edits, str(path))
-    if edits.join:
-        motion = join(motion, *(MotionMesh.load(other) for other in edits.join))
-    motion = _retimed(motion, edits)
+    if edits.curves:
+        raise BadOption("--curve is for motion codes", f"{path} has none", "`motion read --codes`; or --keys")
+    if kind == FRAMES.name:
+        if not edits.cuts_alone:
+            raise WrongMotion(
+                f"{path} holds pictures of a driver, which can be cut, joined and retimed, and not changed",
+                remedy="`understudy motion read` without --pictures, which keeps points and curves",
+            )
+        pictures = _timed(MotionFrames.load(path), [MotionFrames.load(each) for each in edits.join], edits, join_frames)
+        pictures.save(out, overwrite=force)
+        return about(out)
+    motion = _timed(MotionMesh.load(path), [MotionMesh.load(other) for other in edits.join], edits, join)
+    if edits.blend is not None:
+        motion = edit.blend(motion, MotionMesh.load(edits.blend), edits.share)
+    _changed(motion, edits).save(out, overwrite=force)
+    return about(out)
+
+
+def _timed(motion: M, others: list[M], edits: Edits, together: Callable[..., M]) -> M:
+    """What changes when frames are shown, and none of them."""
+    motion = edit.trim(motion, edits.start, edits.end)
+    motion = together(motion, *others) if others else motion
+    rate = motion.rate if edits.rate is None else _rate(edits.rate)
+    motion = edit.faster(motion, edits.speed)
+    return motion.retime(rate) if motion.rate != rate else motion
+
+
+def _changed(motion: MotionMesh, edits: Edits) -> MotionMesh:
+    """What changes the frames themselves."""
     if edits.mirror:
         motion = motion.mirror(int(motion.provenance.get(PICTURE_WIDTH, PICTURE)))
     motion = motion.smooth(edits.smooth) if edits.smooth else motion
     motion = motion.scaled(edits.strength, mouth=edits.mouth, eyes=edits.eyes, brows=edits.brows, pose=edits.pose)
-    motion.save(out, overwrite=force)
-    return about(out)
+    if edits.hold_head is not None:
+        motion = edit.hold_head(motion, None if edits.hold_head < 0 else edits.hold_head)
+    if edits.keys is not None:
+        motion = keyed(motion, read_keys(edits.keys))
+    if edits.look_at_camera:
+        motion = edit.look_at_camera(motion, edits.look_at_camera)
+    motion = edit.loop(motion, edits.loop) if edits.loop else motion
+    return edit.repeat(motion, edits.repeat) if edits.repeat != 1 else motion
 
 
 def _edited_codes(path: AnyPath, out: AnyPath, edits: Edits) -> About:
     """As `edited`, for codes."""
     code_files.refuse(edits)
-    motion = code_files.joined(_cut(MotionCode.load(path), edits, str(path)), edits)
-    motion = code_files.changed(_retimed(motion, edits), edits)
-    motion.save(out, overwrite=True)
+    motion = _timed(MotionCode.load(path), [MotionCode.load(each) for each in edits.join], edits, join_codes)
+    code_files.changed(motion, edits).save(out, overwrite=True)
     return about(out)
 
 
-def _retimed(motion: M, edits: Edits) -> M:
-    """Faster, and at another rate."""
-    rate = motion.rate if edits.rate is None else _rate(edits.rate)
-    if edits.speed != 1:
-        faster = motion.rate * Fraction(edits.speed).limit_denominator(1000)
-        motion = replace(motion, times=motion.times / edits.speed, rate=faster)
-    return motion.retime(rate) if motion.rate != rate else motion
+def keep_keys(path: AnyPath, out: AnyPath, names: tuple[str, ...], every: float, *, force: bool = False) -> int:
+    """What some curves of a motion file do, as keyframes to be changed by hand; returns how many.
 
-
-def _cut(motion: M, edits: Edits, name: str) -> M:
-    """From `start` to `end`, beginning at 0 again."""
-    end = float("inf") if edits.end is None else edits.end
-    wanted = [k for k, when in enumerate(motion.times.tolist()) if edits.start - 1e-6 <= when < end - 1e-6]
-    if not wanted:
-        raise BadOption(
-            f"nothing of {name} is left between {edits.start:g} and {end:g} s", f"it lasts {motion.times[-1]:.2f} s"
-        )
-    part = motion[wanted[0] : wanted[-1] + 1]
-    return replace(part, times=part.times - part.times[0], shots=part.shots - part.shots[0])
+    Errors: `MissingFile`, `BadMotionFile`, `BadOption`, `Exists`, `Unwritable`."""
+    keys = keys_of(MotionMesh.load(path), names, every)
+    write_keys(out, keys, overwrite=force)
+    return len(keys.keys)
 
 
 def _rate(rate: float) -> Fraction:

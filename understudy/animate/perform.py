@@ -23,6 +23,8 @@ from understudy.errors import BadOption
 from understudy.face.portrait import Portrait
 from understudy.motion.kinds import Kind
 from understudy.motion.retouch import Retouch
+from understudy.provenance.hashes import content
+from understudy.provenance.manifest import Seal, sealing
 
 STARTED: Final = 9  # frames after which it is known how long the rest will take, where nothing had to be watched
 FOLLOWED: Final = {
@@ -83,6 +85,8 @@ def animate(
     crop: bool = False,
     device: str = "auto",
     retouch: Retouch | None = None,
+    license: Literal["any", "commercial"] = "any",
+    sign: bool = True,
     force: bool = False,
     progress: Tell | None = None,
     command: str = "",
@@ -92,7 +96,8 @@ def animate(
     `driving` is a film, a picture (the result is a picture), a motion file, or Live Link Face CSV. `relative`: move as
     the driver moves away from its best-matching frame (films), or take its expression outright (a picture, which does
     not move). `retouch` is added to every frame; `command` goes into the result's metadata. The rest is described by
-    `understudy animate --help`.
+    `understudy animate --help`. With the extra `provenance`, and unless `sign` is False, the result carries a signed
+    manifest (see `provenance.manifest`).
 
     Stopped and called again with the same arguments, it goes on, and the film's frames are those of a run that was
     never stopped. Raises `Stopped` on Ctrl-C, and everything in `understudy.errors`."""
@@ -118,8 +123,9 @@ def animate(
         return way.open(how, choices, warn)
 
     return perform(
-        portrait, how, choices, opened, model=model, out=out, force=force, progress=progress, command=command
-    )
+        portrait, how, choices, opened, model=model, out=out, license=license, sign=sign, force=force,
+        progress=progress, command=command,
+    )  # fmt: skip
 
 
 def perform(
@@ -130,6 +136,8 @@ def perform(
     *,
     model: str,
     out: AnyPath | None,
+    license: Literal["any", "commercial"],
+    sign: bool,
     force: bool,
     progress: Tell | None,
     command: str,
@@ -140,7 +148,7 @@ def perform(
     begun = time.perf_counter()
     who = existing(portrait)
     cast = of_the_cast(who)
-    chosen, why = choose(model, choices, cast=cast)
+    chosen, why = choose(model, choices, cast=cast, commercial=license == "commercial")
     way = way_of(chosen)
     said: list[str] = []
     warn = once(said.append)
@@ -149,7 +157,8 @@ def perform(
     out = target_of(who, source, out)
     refuse_existing(out, force)
     artist = way.artist(chosen, shown, choices, source, cast)
-    hashes = {"portrait": record.content(who), "driving": record.content(how)}
+    hashes = {"portrait": content(who), "driving": content(how)}
+    facts = record.facts(chosen, choices.seed, who, how, command, hashes)
     followed = {} if source.driver is None else {"driver": source.driver}
     job = Job(
         source=source,
@@ -163,6 +172,7 @@ def perform(
         said=said,
         warn=warn,
         hashes=hashes,
+        seal=sealing(facts, warn) if sign else None,
         words=record.words(chosen.name, choices.seed, who, how, command, hashes)
         | followed
         | dict(artist.about)
@@ -232,6 +242,7 @@ class Job:
     warn: Warn
     hashes: dict[str, str]
     words: dict[str, str]  # metadata
+    seal: Seal | None  # signs what is made
     met: Met = field(default_factory=Met)
 
     def picture(self) -> Made:
@@ -240,7 +251,7 @@ class Job:
         reference = self._reference(motion)
         with closing(self.artist.draw(motion, reference, crop=self.choices.crop)) as drawing:
             _, drawn = next(drawing)
-        write_picture(self.out, drawn, metadata=self.words, overwrite=self.force)
+        write_picture(self.out, drawn, metadata=self.words, overwrite=self.force, seal=self.seal)
         return Made(1, 0.0, (drawn.shape[1], drawn.shape[0]), reference.frame, 0, time.perf_counter())
 
     def film(self) -> Made:
@@ -263,6 +274,7 @@ class Job:
                     draws=self.opening,
                     about=dict(self.artist.about),
                 ),
+                seal=self.seal,
                 warn=self.warn,
             ) as film:
                 resumed_at = film.done

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from understudy import __version__
+from understudy.models import Model
 
 LIBRARIES: Final = {  # import name -> the names by which pip may know it
     "numpy": ("numpy",),
@@ -38,15 +39,6 @@ def _installed(names: Iterable[str]) -> str:
     return ""
 
 
-def content(path: Path) -> str:
-    """SHA-256 of a file."""
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
-
-
 def fingerprint(**parts: object) -> str:
     """One word that differs when any of the parts does."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
@@ -66,6 +58,24 @@ def words(
         "command": command,
         "portrait": f"{portrait.name} sha256:{hashes['portrait']}",
         "driving": f"{driving.name} sha256:{hashes['driving']}",
+    }
+
+
+def facts(
+    model: Model, seed: int, portrait: Path, driving: Path, command: str, hashes: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the signature of a result vouches for, as JSON values: the words, and the licence of what drew it."""
+    inputs = {"portrait": portrait, "driving": driving}
+    return {
+        "title": f"{portrait.stem} as {driving.stem}",
+        "synthetic": MADE,
+        "model": model.name,
+        "licence": model.licence,
+        "commercial": model.commercial,
+        "seed": seed,
+        "versions": versions(),
+        "command": command,
+        "inputs": [{"role": role, "name": path.name, "sha256": hashes[role]} for role, path in inputs.items()],
     }
 
 

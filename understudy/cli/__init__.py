@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from understudy import __version__
-from understudy.cli import act, cast, evaluate, live, look, motion, perform, say, studio, train
+from understudy.cli import act, batch, cast, evaluate, live, look, motion, perform, say, serve, studio, train, verify
 from understudy.errors import UnderstudyError
 from understudy.extras import absent
 
@@ -37,6 +37,9 @@ app.add_typer(cast.app, name="cast")
 app.command("train")(train.train)
 app.command("studio")(studio.studio)
 app.command("live")(live.live)
+app.command("serve")(serve.serve)
+app.command("batch")(batch.batch)
+app.command("verify")(verify.verify)
 
 
 def _version(asked: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from understudy.cli import say
-from understudy.cli.options import Device, Face, Force, Json, MaxSize, Model, Out
+from understudy.cli.options import Device, Face, Force, Json, License, Licensed, MaxSize, Model, Out, Sign
 from understudy.cli.perform import Portrait, parts
 from understudy.errors import NoSound
 
@@ -66,6 +66,8 @@ def act(
     face: Face = None,
     max_size: MaxSize = 1920,
     device: Annotated[Device, typer.Option("--device", help="Where it is computed.")] = Device.auto,
+    license: Licensed = License.any,
+    sign: Sign = True,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -95,6 +97,8 @@ def act(
                 max_size=max_size,
                 crop=crop,
                 device=device.value,
+                license=license.value,
+                sign=sign,
                 force=force,
                 progress=show,
                 command=say.command(sys.argv[1:]),

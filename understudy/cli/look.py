@@ -39,10 +39,11 @@ def check(
 def models(json: Json = False) -> None:
     """What can draw here, what can be had, and under which licence."""
     from understudy.models import listing
+    from understudy.provenance.licences import in_use
 
-    found = listing()
+    found, beneath = listing(), in_use()
     if json:
-        say.object_last({"models": found})
+        say.object_last({"models": found, "in_use": beneath})
         return
     from rich.console import Console
     from rich.table import Table
@@ -52,6 +53,10 @@ def models(json: Json = False) -> None:
         here = "yes" if model["here"] else "no"
         table.add_row(str(model["name"]), here, *(str(model[column]) for column in ("draws", "needs", "licence")))
     Console().print(table)
+    parts = Table("in use beneath them", "version", "does what", "licence", box=None, pad_edge=False)
+    for part in beneath:
+        parts.add_row(*part.values())
+    Console().print("", parts)
 
 
 def bench(

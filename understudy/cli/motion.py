@@ -81,14 +81,14 @@ def edit(
     join: Annotated[
         list[Path] | None, typer.Option("--join", help="Motion files to put behind it.", show_default=False)
     ] = None,
-    blend: Annotated[
-        Path | None, typer.Option("--blend", help="Codes: another motion file to mix in.", show_default=False)
-    ] = None,
-    share: Annotated[float, typer.Option("--share", min=0, max=1, help="How much of that one.")] = 0.5,
+    speed: Annotated[float, typer.Option("--speed", min=0.1, max=10, help="2: twice as fast.")] = 1.0,
     rate: Annotated[
         float | None, typer.Option("--rate", min=1, help="Frames a second; it lasts as long.", show_default=False)
     ] = None,
-    speed: Annotated[float, typer.Option("--speed", min=0.1, max=10, help="2: twice as fast.")] = 1.0,
+    blend: Annotated[
+        Path | None, typer.Option("--blend", help="A motion file to mix it with.", show_default=False)
+    ] = None,
+    share: Annotated[float, typer.Option("--share", min=0, max=1, help="How much of it is the other's.")] = 0.5,
     mirror: Annotated[bool, typer.Option("--mirror", help="Left for right.")] = False,
     smooth: Annotated[float, typer.Option("--smooth", min=0, max=2, help="Seconds over which to quieten it.")] = 0.0,
     strength: Annotated[float, typer.Option("--strength", min=0, max=3, help="Of the whole expression.")] = 1.0,
@@ -102,15 +102,30 @@ def edit(
             "--curve", metavar="NAME=X", help="Codes: add to a curve, such as jawOpen=0.3.", show_default=False
         ),
     ] = None,
+    hold_head: Annotated[bool, typer.Option("--hold-head", help="The head keeps still; the face goes on.")] = False,
+    hold_at: Annotated[
+        float | None,
+        typer.Option("--hold-at", min=0, help="... as it is at this second.", show_default="its average"),
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", help="Keyframes (JSON): see `motion keys`.", show_default=False)
+    ] = None,
+    look_at_camera: Annotated[
+        float, typer.Option("--look-at-camera", min=0, max=1, help="How far the eyes stay on the camera: 0 to 1.")
+    ] = 0.0,
+    loop: Annotated[float, typer.Option("--loop", min=0, help="Seconds of a seam that makes it a loop.")] = 0.0,
+    repeat: Annotated[int, typer.Option("--repeat", min=1, max=10000, help="How often.")] = 1,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Cut, join, retime, mirror, smooth or scale it, in this order; by default into NAME-edited.safetensors here."""
+    """Change it: all of this in the order of the options; by default into NAME-edited.safetensors here."""
     from understudy.animate.motions import Edits, edited
 
+    held = hold_at if hold_at is not None else -1.0 if hold_head else None
     edits = Edits(
-        start=start, end=end, join=tuple(join or ()), rate=rate, speed=speed, mirror=mirror, smooth=smooth,
-        strength=strength, mouth=mouth, eyes=eyes, brows=brows, pose=pose, blend=blend, share=share,
+        start=start, end=end, join=tuple(join or ()), speed=speed, rate=rate, blend=blend, share=share, mirror=mirror,
+        smooth=smooth, strength=strength, mouth=mouth, eyes=eyes, brows=brows, pose=pose, hold_head=held, keys=keys,
+        look_at_camera=look_at_camera, loop=loop, repeat=repeat,
         curves=tuple(_named(word) for word in curve or ()),
     )  # fmt: skip
     _told(edited(file, out or Path(f"{file.stem}-edited.safetensors"), edits, force=force), json)
@@ -123,6 +138,47 @@ def _named(word: str) -> tuple[str, float]:
         return name, float(amount)
     except ValueError:
         raise BadOption(f"--curve {word} says no amount", remedy="such as --curve jawOpen=0.3") from None
+
+
+@app.command()
+def keys(
+    file: File,
+    out: Out = None,
+    names: Annotated[
+        str, typer.Option("--names", help="Which: curves of ARKit, and yaw, pitch, roll.")
+    ] = "jawOpen,eyeBlinkLeft,eyeBlinkRight,yaw,pitch,roll",
+    every: Annotated[float, typer.Option("--every", min=0.001, help="Seconds from one key to the next.")] = 0.5,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Write what it does as keyframes (JSON), to be changed by hand and given to `edit --keys`."""
+    from understudy.animate.motions import keep_keys
+
+    path = out or Path(f"{file.stem}-keys.json")
+    count = keep_keys(file, path, tuple(name.strip() for name in names.split(",")), every, force=force)
+    say.line(f"{path}: {count} keys")
+    if json:
+        say.object_last({"output": str(path), "keys": count})
+
+
+@app.command()
+def sheet(
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Motion files, or anything that drives.")],
+    out: Out = None,
+    portrait: Annotated[
+        Path | None, typer.Option("--portrait", help="Who performs them.", show_default="a made-up person")
+    ] = None,
+    moments: Annotated[int, typer.Option("--moments", min=2, max=20, help="Pictures of each.")] = 8,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """A contact sheet: the same portrait performs each of them, a row a file; by default motions.png here."""
+    from understudy.data.acting import acting_sheet
+
+    path = acting_sheet(files, out or Path("motions.png"), portrait=portrait, moments=moments, force=force)
+    say.line(f"contact sheet: {path}")
+    if json:
+        say.object_last({"output": str(path)})
 
 
 def _told(about: object, json: bool) -> None:

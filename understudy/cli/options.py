@@ -38,3 +38,15 @@ class Driver(str, Enum):
     """Whose pictures X-Portrait follows: the driver's own, or those of one of the cast who plays the driver."""
 
     direct, bridge = "direct", "bridge"
+
+
+class License(str, Enum):
+    """What the film shall be free for."""
+
+    any, commercial = "any", "commercial"
+
+
+Licensed = Annotated[License, typer.Option("--license", help="commercial refuses models whose licence forbids that.")]
+Sign = Annotated[
+    bool, typer.Option("--sign/--no-sign", help="Sign the result, where the extra provenance is installed.")
+]

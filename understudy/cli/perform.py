@@ -9,7 +9,21 @@ from typing import Annotated, Literal
 import typer
 
 from understudy.cli import say
-from understudy.cli.options import Device, Driver, Face, Force, Inside, Json, MaxSize, Model, Out, Seed
+from understudy.cli.options import (
+    Device,
+    Driver,
+    Face,
+    Force,
+    Inside,
+    Json,
+    License,
+    Licensed,
+    MaxSize,
+    Model,
+    Out,
+    Seed,
+    Sign,
+)
 from understudy.errors import BadOption
 
 Portrait = Annotated[Path, typer.Argument(metavar="PORTRAIT", help="The picture of somebody who shall perform.")]
@@ -63,6 +77,8 @@ def animate(
     face: Face = None,
     max_size: MaxSize = 1920,
     device: Annotated[Device, typer.Option("--device", help="Where it is computed.")] = Device.auto,
+    license: Licensed = License.any,
+    sign: Sign = True,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -89,6 +105,8 @@ def animate(
                 face=face,
                 max_size=max_size,
                 device=device.value,
+                license=license.value,
+                sign=sign,
                 force=force,
                 progress=show,
                 command=say.command(sys.argv[1:]),

@@ -20,7 +20,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from understudy.clip.clip import STILL_RATE, usual_rates
-from understudy.clip.media import decodable, fraction, open_media, ticks
+from understudy.clip.media import MAX_PIXELS, decodable, fraction, open_media, ticks
 from understudy.errors import NoPicture, UnreadableMedia
 
 _SAMPLED = 5000  # timestamps by which the rhythm of a film is judged, where its index lists them
@@ -55,6 +55,7 @@ def decoder_of(stream: VideoStream) -> VideoCodecContext:
     if decoder.name == "vp9" and stream.metadata.get("alpha_mode") == "1" and "libvpx-vp9" in av.codecs_available:
         decoder = av.CodecContext.create("libvpx-vp9", "r")
     decoder.thread_type = "AUTO"
+    decoder.options = {"max_pixels": str(MAX_PIXELS)}  # a film may begin small, and grow
     return decoder
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -108,10 +108,12 @@ class Film:
         overwrite: bool = False,
         resume: bool = False,
         fingerprint: str = "",
+        seal: Callable[[Path], None] | None = None,
         warn: Warn = say,
     ) -> None:
         """`size` is that of the frames (width, height), by default the first one's; `quality` 0 (best) to 51;
         `lossless` keeps every number of every frame (.mkv, .mp4, .mov). `sound` may be longer than the film: it is cut.
+        `seal` is given the finished file before it takes its name, and may change it in place.
 
         Errors, all before any work: `BadOption`, `Exists` unless `overwrite`, `Unwritable`, and of the sound
         `MissingFile`, `UnreadableMedia`."""
@@ -122,7 +124,7 @@ class Film:
         self._clock = Clock.of(frame_rate(fps))
         if max_size < 16:
             raise BadOption(f"a film of at most {max_size} pixels cannot be seen", remedy="1920 is usual")
-        self._max_size, self._overwrite, self._metadata = max_size, overwrite, dict(metadata or {})
+        self._max_size, self._overwrite, self._metadata, self._seal = max_size, overwrite, dict(metadata or {}), seal
         self._fit: Fit | None = Fit.of(size, max_size, self._coding.even, self._warn) if size else None
         refuse_existing(self.path, overwrite)
         self._sound = soundtrack(sound, self._coding, self._warn)
@@ -190,6 +192,8 @@ class Film:
                     self._partial.film, out, self._coding, self._clock, self.seconds, self._sound, self._metadata,
                     self._warn,
                 )  # fmt: skip
+                if self._seal:
+                    self._seal(out)
         finally:
             self._partial.close()
         size = self._partial.safe.size

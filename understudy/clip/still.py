@@ -6,7 +6,7 @@ import contextlib
 import io
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -179,8 +179,11 @@ def write_picture(
     metadata: Mapping[str, str] | None = None,
     overwrite: bool = False,
     quality: int = 95,
+    seal: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write `(h, w, 3 or 4) uint8` as PNG, JPEG (`quality` 1 to 100) or WebP (lossless), by the name's ending.
+
+    `seal` is given the finished file before it takes its name, and may change it in place.
 
     Errors: `BadOption` for another ending, `Exists` unless `overwrite`, `Unwritable`; then nothing bears the name."""
     path = Path(path)
@@ -192,6 +195,8 @@ def write_picture(
     refuse_existing(path, overwrite)
     with landing(path, overwrite) as temporary:
         Image.fromarray(picture).save(temporary, **options)
+        if seal:
+            seal(temporary)
     return path
 
 

@@ -85,7 +85,7 @@ class MotionMesh:
 
         `neutral (478, 3)` is the person's face at rest in eye units; without it, it is estimated from these frames.
         With it, a frame's motion does not depend on the frames it came with."""
-        points = _on_grid(points)
+        points = on_grid(points)
         found = np.ones(len(points), bool) if seen is None else np.asarray(seen, bool)
         if neutral is None:
             neutral = neutral_shape(points[found] if found.any() else points) if len(points) else canonical().points
@@ -93,7 +93,7 @@ class MotionMesh:
         return MotionMesh(
             times=np.asarray(times, np.float64),
             points=points,
-            pose=replace(pose, shift=_on_grid(pose.shift)),
+            pose=replace(pose, shift=on_grid(pose.shift)),
             curves=curves,
             names=CARRIED,
             seen=found,
@@ -132,11 +132,11 @@ class MotionMesh:
         pose = replace(
             self.pose,
             rotation=self.pose.rotation * np.outer(flip, flip),
-            shift=_on_grid(self.pose.shift) * flip + edge,
+            shift=on_grid(self.pose.shift) * flip + edge,
         )
         return replace(
             self,
-            points=_on_grid(self.points[:, swap]) * flip + edge,
+            points=on_grid(self.points[:, swap]) * flip + edge,
             pose=pose,
             curves=self.curves[:, columns],
             mouths=None if self.mouths is None else self.mouths[:, :, ::-1],
@@ -168,8 +168,8 @@ class MotionMesh:
         return replace(
             self,
             times=times,
-            points=np.where(as_is[:, None, None], self.points[nearest], _on_grid(pose.put(mixed))),
-            pose=replace(pose, shift=_on_grid(pose.shift)),
+            points=np.where(as_is[:, None, None], self.points[nearest], on_grid(pose.put(mixed))),
+            pose=replace(pose, shift=on_grid(pose.shift)),
             curves=self.curves[before] * (1 - part) + self.curves[after] * part,
             seen=self.seen[nearest],
             shots=self.shots[nearest],
@@ -183,11 +183,11 @@ class MotionMesh:
         if reach < 1 or not len(self):
             return self
         scale = np.exp(self._averaged(np.log(np.maximum(self.pose.scale, 1e-6)), seconds, reach))
-        shift = _on_grid(self._averaged(self.pose.shift, seconds, reach))
+        shift = on_grid(self._averaged(self.pose.shift, seconds, reach))
         pose = Pose(average(self._averaged(self.pose.rotation, seconds, reach)), scale, shift)
         return replace(
             self,
-            points=_on_grid(pose.put(self._averaged(self.shapes, seconds, reach))),
+            points=on_grid(pose.put(self._averaged(self.shapes, seconds, reach))),
             pose=pose,
             curves=self._averaged(self.curves, seconds, reach),
         )
@@ -233,8 +233,8 @@ class MotionMesh:
         gains = np.array([weights[_region(name)] for name in self.names], np.float32)
         return replace(
             self,
-            points=_on_grid(turned.put(np.asarray(shapes, np.float32))),
-            pose=replace(turned, shift=_on_grid(turned.shift)),
+            points=on_grid(turned.put(np.asarray(shapes, np.float32))),
+            pose=replace(turned, shift=on_grid(turned.shift)),
             curves=np.clip(self.curves * gains, 0, UPPER),
         )
 
@@ -336,5 +336,6 @@ def _other_side(name: str) -> str:
     return name
 
 
-def _on_grid(values: npt.ArrayLike) -> Floats:
+def on_grid(values: npt.ArrayLike) -> Floats:
+    """Whole 1024ths of a pixel."""
     return np.asarray(np.round(np.asarray(values, np.float32) * _GRID) / _GRID, np.float32)

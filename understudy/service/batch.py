@@ -1,0 +1,130 @@
+"""Many films, from a table: what is done is not done again, what was stopped goes on, what fails stops nobody else.
+
+The table is CSV with the columns `portrait`, `driving`, perhaps `out`, and options of `understudy animate` by their
+names (`strength`, `only`, `model`, ...). Paths are seen from the table's folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from understudy.animate import animate
+from understudy.animate.pace import Tell, nobody
+from understudy.clip import AnyPath, read_metadata
+from understudy.clip.media import existing
+from understudy.errors import BadOption, Exists, MediaError, UnderstudyError
+from understudy.provenance.hashes import content
+from understudy.service.options import OPTIONS, read_options
+from understudy.service.refusals import as_json
+
+COLUMNS: Final = ("portrait", "driving", "out")
+_REMEDY: Final = "a first line such as portrait,driving,out,strength"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One film that is wanted. `number` is the line's in the table, as editors count."""
+
+    number: int
+    portrait: Path
+    driving: Path
+    out: Path
+    options: Mapping[str, Any]
+
+    @property
+    def command(self) -> str:
+        """What goes into the film's metadata, and says whether a film is the one that is wanted."""
+        return f"understudy batch {json.dumps(dict(self.options), sort_keys=True)}"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a row went. These are the fields of `--json`."""
+
+    row: int
+    output: str
+    state: Literal["made", "was there", "failed"]
+    seconds: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+    error: dict[str, str] | None = None
+
+
+def rows_of(table: AnyPath) -> list[Row]:
+    """The whole table, before any work. Errors: `MissingFile`, `UnreadableMedia`; `BadOption` with the line."""
+    path = existing(table)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = list(csv.DictReader(file))
+            first = lines[0].keys() if lines else ()
+    except (OSError, ValueError, csv.Error) as error:
+        raise BadOption(f"{path} is no table", str(error), _REMEDY) from error
+    wrong = [str(name) for name in first if name not in (*COLUMNS, *OPTIONS)]
+    if not lines or wrong or not {"portrait", "driving"} <= set(first):
+        seen = f"unknown columns: {', '.join(wrong)}" if wrong else f"{len(lines)} rows, columns {', '.join(first)}"
+        raise BadOption(f"{path} is no table of films", seen, _REMEDY)
+    rows = [_row(number, line, path.parent) for number, line in enumerate(lines, 2)]
+    outs = [row.out.resolve() for row in rows]
+    twice = next((row for k, row in enumerate(rows) if outs[k] in outs[:k]), None)
+    if twice is not None:
+        raise BadOption(
+            f"line {twice.number} of {path} writes what an earlier one writes", str(twice.out), "a column out"
+        )
+    return rows
+
+
+def _row(number: int, line: Mapping[str | None, str | None], folder: Path) -> Row:
+    words = {str(name): (value or "").strip() for name, value in line.items() if name is not None}
+    if not words["portrait"] or not words["driving"] or None in line:
+        raise BadOption(f"line {number} has too few or too many columns", remedy=_REMEDY)
+    portrait, driving = folder / words["portrait"], folder / words["driving"]
+    out = folder / (words.get("out") or f"{portrait.stem}-{driving.stem}.mp4")
+    try:
+        options = read_options({name: word for name, word in words.items() if name in OPTIONS and word})
+    except BadOption as error:
+        raise BadOption(f"line {number}: {error.happened}", error.seen, error.remedy) from error
+    return Row(number, portrait, driving, out, options)
+
+
+def batch(
+    table: AnyPath, *, force: bool = False, progress: Tell = nobody, begun: Callable[[Row], None] = lambda row: None
+) -> Iterator[Done]:
+    """Make the films of a table, in its order; yields how each went. Raises `Stopped` on Ctrl-C: called again, it goes
+    on. Errors: those of `rows_of`, before any work."""
+    for row in rows_of(table):
+        begun(row)
+        try:
+            yield _made(row, force, progress)
+        except UnderstudyError as error:
+            yield Done(row.number, str(row.out), "failed", error=as_json(error))
+
+
+def _made(row: Row, force: bool, progress: Tell) -> Done:
+    """Errors: those of `animate`; `Exists` for another film of that name."""
+    if row.out.exists() and not force:
+        if not _is_it(row):
+            raise Exists(f"{row.out} is there, and another film", remedy="another name in the column out, or --force")
+        return Done(row.number, str(row.out), "was there")
+    options = dict(row.options)
+    if options.get("only") is not None:
+        options["only"] = tuple(options["only"])
+    result = animate(
+        row.portrait, row.driving, out=row.out, force=force, progress=progress, command=row.command, **options
+    )
+    return Done(row.number, str(row.out), "made", result.seconds, result.warnings)
+
+
+def _is_it(row: Row) -> bool:
+    """Whether a film is what a row asks for: made from these files with these options."""
+    try:
+        words = read_metadata(row.out)
+    except MediaError:
+        return False
+    inputs = (("portrait", row.portrait), ("driving", row.driving))
+    return words.get("command") == row.command and all(
+        words.get(name, "").endswith(f"sha256:{content(existing(path))}") for name, path in inputs
+    )

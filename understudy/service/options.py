@@ -1,0 +1,108 @@
+"""The options of a job, as they come in a form: those of `understudy animate`, and no others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final
+
+from understudy.errors import BadOption
+
+
+@dataclass(frozen=True)
+class Option:
+    """One."""
+
+    read: Callable[[str], Any]  # raises ValueError
+    wanted: str  # for people
+    help: str
+    schema: dict[str, Any]  # JSON Schema, for OpenAPI
+
+
+def _yes(word: str) -> bool:
+    found = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(word.lower())
+    if found is None:
+        raise ValueError(word)
+    return found
+
+
+def _whole(word: str) -> int:
+    if not word.isascii() or not word.isdecimal() or len(word) > 12:
+        raise ValueError(word)
+    return int(word)
+
+
+def _real(word: str) -> float:
+    value = float(word)
+    if not math.isfinite(value):
+        raise ValueError(word)
+    return value
+
+
+def _one_of(*words: str) -> Option:
+    def read(word: str) -> str:
+        if word not in words:
+            raise ValueError(word)
+        return word
+
+    return Option(read, " or ".join(words), "", {"type": "string", "enum": list(words)})
+
+
+def _helped(option: Option, help: str) -> Option:
+    return Option(option.read, option.wanted, help, option.schema)
+
+
+_WHOLE: Final = {"type": "integer", "minimum": 0}
+_YES: Final = {"type": "boolean"}
+OPTIONS: Final[dict[str, Option]] = {
+    "model": Option(str, "a name", "what draws: auto, warp, ...", {"type": "string", "default": "auto"}),
+    "seed": Option(_whole, "a number from 0 on", "chance; warp uses none", {**_WHOLE, "default": 0}),
+    "steps": Option(_whole, "a number from 1 on", "denoising steps, for diffusion models", _WHOLE),
+    "strength": Option(
+        _real, "a number", "how much; 1 is as the driver", {"type": "number", "minimum": 0, "maximum": 3, "default": 1}
+    ),
+    "only": Option(
+        lambda word: [part.strip() for part in word.split(",")],
+        "a list",
+        "carry these parts only, of mouth,eyes,brows,pose",
+        {"type": "string"},
+    ),
+    "relative": Option(_yes, "true or false", "move as the driver moves, or take its expression outright", _YES),
+    "mouth": _helped(_one_of("own", "driver"), "inside of an opening mouth: painted, or borrowed"),
+    "driver": _helped(_one_of("direct", "bridge"), "for X-Portrait: whose pictures it follows"),
+    "reference_frame": Option(
+        lambda word: word if word == "auto" else _whole(word),
+        "auto, or a number from 0 on",
+        "the driver's frame that counts as the portrait's own",
+        {"type": "string", "default": "auto"},
+    ),
+    "face": Option(_whole, "a number from 0 on", "which face; 0 is the largest", _WHOLE),
+    "max_size": Option(
+        _whole, "a number from 64 on", "the result's longer side, at most, in pixels",
+        {"type": "integer", "minimum": 64, "maximum": 4096, "default": 1920},
+    ),
+    "crop": Option(_yes, "true or false", "the face's square alone", {**_YES, "default": False}),
+    "license": _helped(_one_of("any", "commercial"), "commercial refuses models whose licence forbids that"),
+}  # fmt: skip
+LARGEST: Final = 4096  # of max_size
+
+
+def read_options(words: Mapping[str, str]) -> dict[str, Any]:
+    """Options as `animate` takes them. Errors: `BadOption`, for what is none and for what cannot be read."""
+    found: dict[str, Any] = {}
+    for name, word in words.items():
+        option = OPTIONS.get(name)
+        if option is None:
+            near = get_close_matches(name, OPTIONS, n=1)
+            raise BadOption(
+                f"{name[:40]!r} is no option", remedy=near[0] if near else f"one of {', '.join(sorted(OPTIONS))}"
+            )
+        try:
+            found[name] = option.read(word)
+        except ValueError:
+            raise BadOption(f"{name} has a value that it cannot have", repr(word[:80]), option.wanted) from None
+    if found.get("max_size", 0) > LARGEST:
+        raise BadOption(f"max_size is at most {LARGEST}", str(found["max_size"]), "a smaller one")
+    return found
