@@ -34,7 +34,7 @@ from understudy.service.client import Client  # noqa: E402
 from understudy.service.refusals import Busy, KeyReused, NoSuchJob, NotReady  # noqa: E402
 from understudy.service.store import Store  # noqa: E402
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(7200)
 FRAMES = 60  # more than a segment: there is something to go on with
 QUEUE = 4
 
