@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from understudy import __version__
-from understudy.cli import cast, evaluate, look, motion, perform, say, train
+from understudy.cli import cast, evaluate, look, motion, perform, prepare, say, train
 from understudy.errors import UnderstudyError
 from understudy.extras import absent
 
@@ -33,6 +33,7 @@ app.command("bench")(look.bench)
 app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(look.demo)
 app.add_typer(cast.app, name="cast")
+app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
 
 
