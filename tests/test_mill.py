@@ -169,7 +169,7 @@ def test_folders_are_searched_and_names_decide_the_order(footage: list[Film], tm
 
 def test_limits_reject_and_say_why(footage: list[Film], tmp_path: Path) -> None:
     one = [film for film in footage if film.name == "one.mp4"]
-    strict = replace(LIMITS, side=2000, dark=254.0, shortest=0.5, speech=True)
+    strict = replace(LIMITS, side=2000, dark=254.0, shortest=0.7, speech=True)
     *_, last = prepare(one, tmp_path, strict, SHARD, local(1))
     assert isinstance(last, Outcome) and last.kept == 0
     assert set(last.why) >= {"small", "dark", "short", "sound"}

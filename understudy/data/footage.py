@@ -230,6 +230,7 @@ def fine(points: Floats, size: int) -> Bytes:
     for part in PARTS:
         hull = cv2.convexHull(np.round(points[list(part), :2]).astype(np.int32))
         cv2.fillConvexPoly(mask, hull, 255)
+    mask = np.asarray(cv2.dilate(mask, np.ones([size // 32 | 1] * 2, np.uint8)), np.uint8)  # lashes, rims of lips
     return np.asarray(mask.reshape(size // FINE, FINE, size // FINE, FINE).max((1, 3)), np.uint8)
 
 

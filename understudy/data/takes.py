@@ -18,7 +18,8 @@ from understudy.clip import Sound
 from understudy.data.gather import SIDE, decoded
 from understudy.data.tars import Member, members, read
 from understudy.errors import MediaError, MissingFile
-from understudy.motion.mesh import Floats, MotionMesh
+from understudy.face.mesh import Floats
+from understudy.motion.mesh import MotionMesh
 
 Bytes = npt.NDArray[np.uint8]
 
