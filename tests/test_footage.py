@@ -157,7 +157,8 @@ def _steps(task: object, out: Path, stop: int | None) -> list[float]:
     losses = []
     with closing(train(task, out, device="cpu")) as going:  # type: ignore[arg-type,type-var]
         for step in going:
-            losses.append(float(step.values["draw.total"]))
+            if step.values:  # not of a step that only judges
+                losses.append(float(step.values["draw.total"]))
             if step.number == stop:
                 break
     return losses
