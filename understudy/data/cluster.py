@@ -19,20 +19,25 @@ def over_ray(address: str | None, workers: int | None) -> Spread:
         import ray
         import ray.data
 
-        if not ray.is_initialized():
+        mine = not ray.is_initialized()
+        if mine:
             # the dashboard listens, and is of no use here
-            more: dict[str, Any] = (
-                {"address": address} if address else {"num_cpus": workers, "include_dashboard": False}
-            )
+            more: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False}
+            if address:
+                more = {"address": address}
             ray.init(log_to_driver=False, logging_level="ERROR", **more)
         ray.data.DataContext.get_current().enable_progress_bars = False
 
         def done(row: dict[str, Any]) -> dict[str, Any]:
             return {"said": work(row["item"])}
 
-        # a block a film: they differ in length, and whoever is free takes the next
-        table = ray.data.from_items(list(films), override_num_blocks=len(films))
-        for row in table.map(done, concurrency=workers).iter_rows():
-            yield str(row["said"])
+        try:
+            # a block a film: they differ in length, and whoever is free takes the next
+            table = ray.data.from_items(list(films), override_num_blocks=len(films))
+            for row in table.map(done, concurrency=workers).iter_rows():
+                yield str(row["said"])
+        finally:
+            if mine:
+                ray.shutdown()
 
     return spread
