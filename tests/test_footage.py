@@ -21,7 +21,7 @@ from test_recipes_x_portrait_2 import toy as toy_x_portrait_2
 from understudy import weights
 from understudy.data.drawn import HELD_OUT
 from understudy.data.footage import Footage, Shown, bent, calmest, resized
-from understudy.data.mill import films_in, local, prepare
+from understudy.data.mill import films_in, here, prepare
 from understudy.data.takes import split, takes_in
 from understudy.errors import BadOption
 from understudy.face.mesh_finder import MeshFinder
@@ -40,7 +40,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     driver(folder / "one.mp4", 15)
     driver(folder / "two.mp4", astronaut_acting(15))
     limits = replace(LIMITS, longest=2.0)
-    list(prepare(films_in([folder]), folder / "shards", limits, 1 << 20, local(1)))
+    list(prepare(films_in([folder]), folder / "shards", limits, 1 << 20, here))
     torch.manual_seed(0)
     about = weights.About(name="toy", config=autoencoder(), recipe={}, commit="", figures={}, storage="fp32")
     weights.save(folder / "autoencoder.safetensors", Autoencoder(autoencoder()).state_dict(), about)

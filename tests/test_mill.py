@@ -23,7 +23,7 @@ from mill_made import FRAMES, LIMITS, films, gathered
 from understudy.cli import main
 from understudy.data import mill, tars
 from understudy.data.manifest import read_manifest
-from understudy.data.mill import Film, Outcome, Step, films_in, local, prepare
+from understudy.data.mill import Film, Outcome, Step, films_in, here, local, prepare
 from understudy.data.takes import takes_in
 from understudy.errors import BadOption, MissingFile
 
@@ -44,10 +44,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from gathered(path, name)
 
     monkeypatch.setattr(mill, "gather", gather)
+    monkeypatch.setattr(mill, "local", lambda workers: here)
 
 
 def run(footage: list[Film], folder: Path, spread: mill.Spread | None = None) -> Outcome:
-    *_, last = prepare(footage, folder, LIMITS, SHARD, spread or local(1))
+    *_, last = prepare(footage, folder, LIMITS, SHARD, spread or here)
     assert isinstance(last, Outcome)
     return last
 
@@ -142,9 +143,9 @@ def test_other_films_or_limits_need_another_folder(footage: list[Film], tmp_path
     run(footage, tmp_path)
     before = contents(tmp_path)
     with pytest.raises(BadOption, match="films"):
-        list(prepare(footage[:-1], tmp_path, LIMITS, SHARD, local(1)))
+        list(prepare(footage[:-1], tmp_path, LIMITS, SHARD, here))
     with pytest.raises(BadOption, match="limits"):
-        list(prepare(footage, tmp_path, replace(LIMITS, side=99), SHARD, local(1)))
+        list(prepare(footage, tmp_path, replace(LIMITS, side=99), SHARD, here))
     assert contents(tmp_path) == before
 
 
@@ -170,7 +171,7 @@ def test_folders_are_searched_and_names_decide_the_order(footage: list[Film], tm
 def test_limits_reject_and_say_why(footage: list[Film], tmp_path: Path) -> None:
     one = [film for film in footage if film.name == "one.mp4"]
     strict = replace(LIMITS, side=2000, dark=254.0, shortest=0.7, speech=True)
-    *_, last = prepare(one, tmp_path, strict, SHARD, local(1))
+    *_, last = prepare(one, tmp_path, strict, SHARD, here)
     assert isinstance(last, Outcome) and last.kept == 0
     assert set(last.why) >= {"small", "dark", "short", "sound"}
     with pytest.raises(MissingFile):
@@ -196,7 +197,7 @@ def test_over_ray_the_shards_are_the_same(footage: list[Film], tmp_path: Path) -
     pytest.importorskip("ray")
     from understudy.data.cluster import over_ray
 
-    run(footage, tmp_path / "here")
+    run(footage, tmp_path / "here", local(2))
     run(footage, tmp_path / "there", over_ray(None, 2))
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
 
@@ -212,7 +213,7 @@ def test_the_command_tells_how_it_went(
 
 
 def test_steps_count_films(footage: list[Film], tmp_path: Path, quick: None) -> None:
-    *steps, _ = prepare(footage, tmp_path, LIMITS, SHARD, local(1))
+    *steps, _ = prepare(footage, tmp_path, LIMITS, SHARD, here)
     assert [(step.done, step.films) for step in steps if isinstance(step, Step)] == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 

@@ -4,6 +4,7 @@ A machine that is lost loses the films that it was busy with, and Ray gives thos
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ def over_ray(address: str | None, workers: int | None) -> Spread:
                 more = {"address": address}
             ray.init(log_to_driver=False, logging_level="ERROR", **more)
         ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
 
         def done(row: dict[str, Any]) -> dict[str, Any]:
             return {"said": work(row["item"])}
@@ -34,7 +36,7 @@ def over_ray(address: str | None, workers: int | None) -> Spread:
         try:
             # a block a film: they differ in length, and whoever is free takes the next
             table = ray.data.from_items(list(films), override_num_blocks=len(films))
-            for row in table.map(done, concurrency=workers).iter_rows():
+            for row in table.map(done, compute=ray.data.TaskPoolStrategy(size=workers)).iter_rows():
                 yield str(row["said"])
         finally:
             if mine:

@@ -229,14 +229,17 @@ def _print(record: Record) -> Print:
     )  # fmt: skip
 
 
+def here(films: Sequence[Film], work: Callable[[Film], str]) -> Iterator[str]:
+    """This process itself. Numbers are those of `local` only if numpy was loaded after this package, which asks for one
+    thread: sums over several round otherwise."""
+    yield from map(work, films)
+
+
 def local(workers: int) -> Spread:
-    """This machine's processes; one is this process itself."""
+    """So many processes of this machine."""
 
     def spread(films: Sequence[Film], work: Callable[[Film], str]) -> Iterator[str]:
-        if workers == 1:
-            yield from map(work, films)
-            return
-        # spawned: MediaPipe does not survive a fork
+        # spawned: MediaPipe does not survive a fork, and numpy is loaded anew, with one thread
         with ProcessPoolExecutor(min(workers, len(films)), mp_context=get_context("spawn")) as pool:
             going = [pool.submit(work, film) for film in films]
             try:
