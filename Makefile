@@ -13,7 +13,7 @@ say = @printf '\n-- %s\n'
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint slow plain dist pins python clean
+.PHONY: help demo test lint slow plain site dist pins python clean
 
 help:
 	@echo 'make demo    make films and a sheet to look at; says where they are'
@@ -21,6 +21,7 @@ help:
 	@echo 'make lint    ruff and mypy alone'
 	@echo 'make slow    the tests that take long'
 	@echo 'make plain   the tests with what plain pip installs, before a release'
+	@echo 'make site    build the documents into site/, without warnings'
 	@echo 'make dist    build the wheel into dist/'
 	@echo 'make pins    resolve constraints.txt anew (needs uv)'
 	@echo 'make python  say which Python is used, or what is missing'
@@ -57,6 +58,11 @@ plain: $(BIN)/python
 	@$(BIN)/python -m venv $(VENV)-plain
 	@$(VENV)-plain/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt --editable '.[test]'
 	@$(VENV)-plain/bin/python -m pytest $(ARGS)
+
+site: $(BIN)/python
+	$(say) 'The documents'
+	@$(PIP) -c constraints.txt mkdocs-material
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 dist: $(VENV)/run.done
 	$(say) 'The wheel'

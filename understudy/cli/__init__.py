@@ -11,7 +11,22 @@ from typing import Annotated
 import typer
 
 from understudy import __version__
-from understudy.cli import act, batch, cast, evaluate, live, look, motion, perform, say, serve, studio, train, verify
+from understudy.cli import (
+    act,
+    batch,
+    cast,
+    evaluate,
+    live,
+    look,
+    motion,
+    perform,
+    prepare,
+    say,
+    serve,
+    studio,
+    train,
+    verify,
+)
 from understudy.errors import UnderstudyError
 from understudy.extras import absent
 
@@ -34,6 +49,7 @@ app.command("bench")(look.bench)
 app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(look.demo)
 app.add_typer(cast.app, name="cast")
+app.command("prepare")(prepare.prepare)
 app.command("train")(train.train)
 app.command("studio")(studio.studio)
 app.command("live")(live.live)

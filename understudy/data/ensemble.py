@@ -9,10 +9,10 @@ n // (people * moments).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -66,6 +66,21 @@ class Ensembles:
     def pictures(self) -> int:
         """In an ensemble."""
         return self.people * self.moments
+
+    @property
+    def real(self) -> bool:
+        """Whether the first person of each is (see `data.footage`); here nobody is, and anybody may be asked for."""
+        return False
+
+    @property
+    def about(self) -> dict[str, object]:
+        """What they depend on, besides looks."""
+        return {name: getattr(self, name) for name in _SAID}
+
+    @property
+    def looks(self) -> str:
+        """A word that changes when the cast is drawn otherwise."""
+        return looks()
 
     def batch(self, numbers: Sequence[int]) -> dict[str, Tensor]:
         """Pictures by number, uint8: `picture` (n, 3, s, s), `ground` (n, s/2, s/2), where nobody is, and `fine` (n,
@@ -125,15 +140,25 @@ def mirrored(samples: dict[str, Tensor], which: Tensor, size: int) -> dict[str, 
     return {name: turned(name, value) for name, value in samples.items()}
 
 
+class Drawable(Protocol):
+    """Ensembles of whatever kind."""
+
+    @property
+    def about(self) -> Mapping[str, object]: ...
+    @property
+    def looks(self) -> str: ...
+    def batch(self, numbers: Sequence[int]) -> dict[str, Tensor]: ...
+
+
 def drawn_ahead(
-    ensembles: Ensembles, folder: Path, wanted: int, rank: int = 0, world: int = 1
+    ensembles: Drawable, folder: Path, wanted: int, rank: int = 0, world: int = 1
 ) -> Iterator[tuple[int, int]]:
     """Draw into shards what is not there yet of the first `wanted` pictures, one process of several its share; yields
     (drawn, wanted). Errors: BadOption where what is there is of another size or kind."""
-    about = {name: getattr(ensembles, name) for name in _SAID}
+    about = dict(ensembles.about)
     if shards.complete(folder, wanted, EACH):  # perhaps with other looks: a run goes on with what it was begun with
         shards.agree(folder, about)
         return
-    about |= {"looks": looks()}
+    about |= {"looks": ensembles.looks}
     for there in shards.shared(folder, wanted, EACH, about, ensembles.batch, rank, world):
         yield there, wanted

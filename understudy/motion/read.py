@@ -97,7 +97,7 @@ def read_frames(
     unseen: list[Seen] = []  # before anybody was
     square: Square | None = None
     shot, last = -1, None
-    for seen, picture in _pictured(frames, finder, which, lookahead):
+    for seen, picture in pictured(frames, finder, which, lookahead):
         if seen.face is not None:
             if square is None or seen.shot != shot:
                 square, shot = framed(seen.face, (picture.shape[1], picture.shape[0])).square, seen.shot
@@ -153,7 +153,7 @@ def _nobody(name: str, frames: int) -> NoFace:
     )
 
 
-def _pictured(
+def pictured(
     frames: Iterable[tuple[Fraction, Bytes]], finder: Finder | None, which: int | None, lookahead: int
 ) -> Iterator[tuple[Seen, Bytes]]:
     """Every frame's face with the picture, which waits only as long as its face does."""
@@ -172,7 +172,7 @@ def _followed(
     frames: Iterable[tuple[Fraction, Bytes]], finder: Finder | None, which: int | None, lookahead: int, mouths: bool
 ) -> Iterator[_Frame]:
     """Every frame's face, with the mouth cut out of the picture, which is then let go."""
-    for seen, picture in _pictured(frames, finder, which, lookahead):
+    for seen, picture in pictured(frames, finder, which, lookahead):
         inside = cut_inside(picture, seen.face.points) if mouths and seen.face is not None else None
         yield _Frame(seen, inside)
 

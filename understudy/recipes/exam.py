@@ -33,7 +33,8 @@ class Exam(ABC):
         self.scores: Mapping[str, float] = {}
         self.ensembles = source(recipe, HELD_OUT)
         frames = recipe.frames if recipe.stage == "time" else 1
-        same = replace(recipe, plan=replace(recipe.plan, seed=0), frames=frames, cross=True)  # whatever is learnt
+        same = replace(recipe, plan=replace(recipe.plan, seed=0), frames=frames)  # whatever is learnt
+        same = replace(same, cross=self.ensembles.people > 1)
         asked = [question(same, self.ensembles, recipe.judged, HELD_OUT + n) for n in range(recipe.judged)]
         self.asked = [replace(q, mirrored=False) for q in asked]
         self.needed = sorted({n for q in self.asked for n in (q.portrait, q.driver_then, *q.drivers, *q.answers)})

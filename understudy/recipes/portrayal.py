@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,9 @@ from understudy.generator.generator import GeneratorConfig, Manner
 from understudy.recipes.autoencoder import pixels
 from understudy.recipes.recipe import Recipe, found
 from understudy.train.task import Batch, Moment
+
+if TYPE_CHECKING:
+    from understudy.data.footage import Footage
 
 _PICK, _LEVEL, _NOISE, _TOLD = range(0x7870, 0x7874)
 
@@ -42,6 +46,8 @@ class PortrayalRecipe(Recipe):
     frames: int
     """Answers to a question: of one portrait, whose notes are taken once. In films, the frames of a window."""
     rate: float
+    data: str
+    """The folder of shards of footage, made by `understudy prepare`; "": the cast."""
     cross: bool
     """Whether drivers are other people than portraits. If not, the driver's picture is the answer itself."""
     dropped: float
@@ -58,8 +64,16 @@ class PortrayalRecipe(Recipe):
     storage: weights.Storage
 
 
-def source(recipe: PortrayalRecipe, first: int = 0) -> Ensembles:
+def source(recipe: PortrayalRecipe, first: int = 0) -> Ensembles | Footage:
     """The ensembles that a recipe's questions are about."""
+    if recipe.data:
+        from understudy.data.footage import Footage  # machines that learn from the cast alone have no OpenCV
+
+        people = 2 if recipe.cross else 1
+        size, folder = recipe.config.picture, Path(recipe.data)
+        if recipe.stage == "time":
+            return Footage(folder=folder, size=size, people=people, moments=1 + recipe.frames, filmed=True, first=first)
+        return Footage(folder=folder, size=size, people=people, first=first)
     if recipe.stage == "time":
         return Ensembles(size=recipe.config.picture, people=2, moments=1 + recipe.frames, filmed=True, first=first)
     return Ensembles(size=recipe.config.picture, first=first)
@@ -77,7 +91,7 @@ class Question:
     mirrored: bool
 
 
-def question(recipe: PortrayalRecipe, ensembles: Ensembles, count: int, number: int) -> Question:
+def question(recipe: PortrayalRecipe, ensembles: Ensembles | Footage, count: int, number: int) -> Question:
     """Question `number` about the first `count` ensembles."""
     dice = chance(recipe.plan.seed, number, _PICK)
 
@@ -85,7 +99,7 @@ def question(recipe: PortrayalRecipe, ensembles: Ensembles, count: int, number: 
         return int(torch.randint(sides, (), generator=dice))
 
     people, moments = ensembles.people, ensembles.moments
-    ensemble, one = throw(count), throw(people)
+    ensemble, one = throw(count), throw(1 if ensembles.real else people)
     other = (one + 1 + throw(people - 1)) % people if recipe.cross else one
     if ensembles.filmed:
         then, now = 0, [*range(1, moments)]

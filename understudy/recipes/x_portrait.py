@@ -92,6 +92,7 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
         frames=frames,
         rate=3e-3,
         local=True,
+        data="",
         cross=True,
         stretch=0.2,
         shift=0.008,

@@ -68,6 +68,7 @@ def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
         pictures=2176 if filmed else 10_240,
         frames=frames,
         rate=3e-3,
+        data="",
         cross=True,
         varied=True,
         zoom=0.3,

@@ -1,0 +1,45 @@
+"""The mill's films, spread over a cluster by Ray Data. Parts go to a folder that all machines see.
+
+A machine that is lost loses the films that it was busy with, and Ray gives those to another."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from understudy.data.mill import Film, Spread
+
+
+def over_ray(address: str | None, workers: int | None) -> Spread:
+    """`address` of a cluster ("auto": the one this machine belongs to); None begins one here. `workers`: films at once,
+    at most; without, as many as there are CPUs. Errors: `ImportError` without Ray."""
+
+    def spread(films: Sequence[Film], work: Callable[[Film], str]) -> Iterator[str]:
+        import ray
+        import ray.data
+
+        mine = not ray.is_initialized()
+        if mine:
+            # the dashboard listens, and is of no use here
+            more: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False}
+            if address:
+                more = {"address": address}
+            ray.init(log_to_driver=False, logging_level="ERROR", **more)
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+        def done(row: dict[str, Any]) -> dict[str, Any]:
+            return {"said": work(row["item"])}
+
+        try:
+            # a block a film: they differ in length, and whoever is free takes the next
+            table = ray.data.from_items(list(films), override_num_blocks=len(films))
+            for row in table.map(done, compute=ray.data.TaskPoolStrategy(size=workers)).iter_rows():
+                yield str(row["said"])
+        finally:
+            if mine:
+                ray.shutdown()
+
+    return spread
