@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from understudy.animate import Result
-from understudy.animate.record import content
 from understudy.clip.landing import unwritable
+from understudy.provenance.hashes import content
 
 TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 ROOMS: Final = 64  # that are remembered; the folders of all others stay
