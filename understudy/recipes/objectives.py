@@ -36,7 +36,7 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 def weighed(opinion: Tensor, weight: Tensor) -> Tensor:
     """The mean of a critic's opinions (n, 1, h, w), weighted by place (n, 1, H, W), whatever the size."""
-    at = F.adaptive_avg_pool2d(weight.float(), tuple(opinion.shape[-2:]))
+    at = F.adaptive_avg_pool2d(weight.float(), (opinion.shape[-2], opinion.shape[-1]))
     return (opinion.float() * at).mean() / at.mean()
 
 

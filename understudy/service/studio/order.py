@@ -24,8 +24,9 @@ from understudy.animate import Progress, Result, animate
 from understudy.animate.choices import Choices
 from understudy.animate.pace import Tell
 from understudy.animate.perform import Stopped
+from understudy.animate.record import fingerprint
 from understudy.clip import Picture, read, read_metadata, write, write_picture
-from understudy.provenance.hashes import content, fingerprint
+from understudy.provenance.hashes import content
 from understudy.service.studio.room import Kept, Room
 
 OFTEN: Final = 0.2  # seconds between looks
