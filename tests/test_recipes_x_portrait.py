@@ -106,6 +106,19 @@ def test_a_stage_that_knows_too_much_is_refused(ground: Path, tmp_path: Path) ->
         task(toy("spatial", ground, start=str(tmp_path / "x-portrait-small-together.safetensors")), ground)
 
 
+def test_a_finished_generator_may_learn_on(ground: Path, tmp_path: Path) -> None:
+    for stage, start in (
+        ("together", ""),
+        ("time", str(tmp_path / "together" / "x-portrait-small-together.safetensors")),
+    ):
+        run(toy(stage, ground, start=start), ground, tmp_path / stage)
+    finished = tmp_path / "time" / "x-portrait-small-time.safetensors"
+    model = task(toy("together", ground, start=str(finished)), ground).model
+    known = weights.load(finished).tensors
+    assert any(part(name) == "time" for name in known)
+    assert all(torch.equal(value, known[name]) for name, value in model.state_dict().items() if name in known)
+
+
 @pytest.mark.parametrize("stage", ["together", "time"])
 def test_a_stopped_stage_resumes_bit_for_bit(ground: Path, tmp_path: Path, stage: str) -> None:
     start = ""

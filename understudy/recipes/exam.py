@@ -114,10 +114,14 @@ def sampled(model: Generator, manner: Manner, seed: int) -> Tensor:
 
 
 def begin(model: Generator, earlier: weights.Weights) -> list[str]:
-    """Put an earlier stage's weights into a generator; returns the names of what is new in it.
+    """Put earlier weights into a generator; returns the names of what is new in it. What was learnt of films is left out
+    where this stage has no films: a finished generator may learn on, and looks along time anew.
 
-    Raises BadOption where the earlier stage has what has no place here."""
+    Raises BadOption where the earlier stage has anything else that has no place here."""
     places = {name: value for name, value in model.state_dict().items() if part(name) != "autoencoder"}
+    if not any(part(name) == "time" for name in places):
+        kept = {name: value for name, value in earlier.tensors.items() if part(name) != "time"}
+        earlier = replace(earlier, tensors=kept)
     strange = [
         name for name, value in earlier.tensors.items() if name not in places or places[name].shape != value.shape
     ]
