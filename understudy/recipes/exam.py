@@ -114,8 +114,8 @@ def sampled(model: Generator, manner: Manner, seed: int) -> Tensor:
 
 
 def begin(model: Generator, earlier: weights.Weights) -> list[str]:
-    """Put earlier weights into a generator; returns the names of what is new in it. What was learnt of films is left out
-    where this stage has no films: a finished generator may learn on, and looks along time anew.
+    """Put earlier weights into a generator; returns the names of what is new in it. What was learnt of films is left
+    out where this stage has no films: a finished generator may learn on, and looks along time anew.
 
     Raises BadOption where the earlier stage has anything else that has no place here."""
     places = {name: value for name, value in model.state_dict().items() if part(name) != "autoencoder"}
