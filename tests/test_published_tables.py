@@ -202,22 +202,66 @@ def test_x_portrait() -> None:
     ("foreign", "ours", "shape"),
     [
         ("model.diffusion_model.input_blocks.0.0.weight", "unet.conv_in.weight", (320, 4, 3, 3)),
-        ("model.diffusion_model.input_blocks.1.1.proj_in.weight", "unet.down_blocks.0.attentions.0.proj_in.weight", (320, 320, 1, 1)),
-        ("model.diffusion_model.input_blocks.4.0.skip_connection.weight", "unet.down_blocks.1.resnets.0.conv_shortcut.weight", (640, 320, 1, 1)),
-        ("model.diffusion_model.output_blocks.5.2.conv.weight", "unet.up_blocks.1.upsamplers.0.conv.weight", (1280, 1280, 3, 3)),
-        ("model.diffusion_model.output_blocks.8.0.in_layers.2.weight", "unet.up_blocks.2.resnets.2.conv1.weight", (640, 960, 3, 3)),
+        (
+            "model.diffusion_model.input_blocks.1.1.proj_in.weight",
+            "unet.down_blocks.0.attentions.0.proj_in.weight",
+            (320, 320, 1, 1),
+        ),
+        (
+            "model.diffusion_model.input_blocks.4.0.skip_connection.weight",
+            "unet.down_blocks.1.resnets.0.conv_shortcut.weight",
+            (640, 320, 1, 1),
+        ),
+        (
+            "model.diffusion_model.output_blocks.5.2.conv.weight",
+            "unet.up_blocks.1.upsamplers.0.conv.weight",
+            (1280, 1280, 3, 3),
+        ),
+        (
+            "model.diffusion_model.output_blocks.8.0.in_layers.2.weight",
+            "unet.up_blocks.2.resnets.2.conv1.weight",
+            (640, 960, 3, 3),
+        ),
         ("model.diffusion_model.out.2.weight", "unet.conv_out.weight", (4, 320, 3, 3)),
-        ("model.diffusion_model.input_blocks_motion_module.2.0.temporal_transformer.proj_in.weight", "unet.down_blocks.1.temporal_modules.0.temporal_transformer.proj_in.weight", (640, 640)),
-        ("model.diffusion_model.output_blocks_motion_module.11.0.temporal_transformer.norm.weight", "unet.up_blocks.3.temporal_modules.2.temporal_transformer.norm.weight", (320,)),
+        (
+            "model.diffusion_model.input_blocks_motion_module.2.0.temporal_transformer.proj_in.weight",
+            "unet.down_blocks.1.temporal_modules.0.temporal_transformer.proj_in.weight",
+            (640, 640),
+        ),
+        (
+            "model.diffusion_model.output_blocks_motion_module.11.0.temporal_transformer.norm.weight",
+            "unet.up_blocks.3.temporal_modules.2.temporal_transformer.norm.weight",
+            (320,),
+        ),
         ("pose_control_model.zero_convs.0.0.weight", "controls.0.controlnet_down_blocks.0.weight", (320, 320, 1, 1)),
-        ("local_pose_control_model.zero_convs.11.0.weight", "controls.1.controlnet_down_blocks.11.weight", (1280, 1280, 1, 1)),
+        (
+            "local_pose_control_model.zero_convs.11.0.weight",
+            "controls.1.controlnet_down_blocks.11.weight",
+            (1280, 1280, 1, 1),
+        ),
         ("pose_control_model.middle_block_out.0.weight", "controls.0.controlnet_mid_block.weight", (1280, 1280, 1, 1)),
-        ("pose_control_model.input_hint_block.8.weight", "controls.0.controlnet_cond_embedding.blocks.3.weight", (96, 32, 3, 3)),
-        ("appearance_control_model.input_hint_block.14.weight", "reference.unfed_hint.conv_out.weight", (320, 256, 3, 3)),
-        ("first_stage_model.decoder.up.0.block.0.nin_shortcut.weight", "autoencoder.decoder.up_blocks.3.resnets.0.conv_shortcut.weight", (128, 256, 1, 1)),
-        ("first_stage_model.encoder.mid.attn_1.q.weight", "autoencoder.encoder.mid_block.attentions.0.to_q.weight", (512, 512)),
+        (
+            "pose_control_model.input_hint_block.8.weight",
+            "controls.0.controlnet_cond_embedding.blocks.3.weight",
+            (96, 32, 3, 3),
+        ),
+        (
+            "appearance_control_model.input_hint_block.14.weight",
+            "reference.unfed_hint.conv_out.weight",
+            (320, 256, 3, 3),
+        ),
+        (
+            "first_stage_model.decoder.up.0.block.0.nin_shortcut.weight",
+            "autoencoder.decoder.up_blocks.3.resnets.0.conv_shortcut.weight",
+            (128, 256, 1, 1),
+        ),
+        (
+            "first_stage_model.encoder.mid.attn_1.q.weight",
+            "autoencoder.encoder.mid_block.attentions.0.to_q.weight",
+            (512, 512),
+        ),
     ],
-)  # fmt: skip
+)
 def test_names_that_were_published(foreign: str, ours: str, shape: tuple[int, ...]) -> None:
     """Representative keys with their shapes, as the released definitions list them."""
     (table,) = tables_of("x-portrait")
@@ -364,7 +408,7 @@ def test_the_two_motion_modules_look_as_far_as_the_models_that_begin_from_them()
 
 
 def test_lcm_lora_changes_what_is_here() -> None:
-    """What LCM-LoRA's training changed, listed from diffusers' class: each is exactly one of our modules, of its shape."""
+    """What its training changed, listed from diffusers' class: each is exactly one of our modules, of its shape."""
     diffusers = pytest.importorskip("diffusers")
     from understudy.generator.unet import UNet
 

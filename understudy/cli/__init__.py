@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from understudy import __version__
-from understudy.cli import cast, evaluate, look, motion, perform, say, train
+from understudy.cli import cast, evaluate, full, look, motion, perform, say, train
 from understudy.errors import UnderstudyError
 from understudy.extras import absent
 
@@ -34,6 +34,9 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(look.demo)
 app.add_typer(cast.app, name="cast")
 app.command("train")(train.train)
+app.command("fetch")(full.fetch)
+app.command("plan")(full.plan)
+app.add_typer(full.weights, name="weights")
 
 
 def _version(asked: bool) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor
 from understudy import weights
 from understudy.errors import BadOption, BadWeights, Exists
 from understudy.published import text, unpickle
+from understudy.published.fetch import check
 from understudy.published.reading import Foreign, opened
 from understudy.published.sources import Published
 from understudy.published.tables import Sorted, explained
@@ -65,6 +66,10 @@ def convert(
     if not published.tables():
         raise BadOption(f"{published.name} is not converted", published.what, "fetching it is enough")
     out.parent.mkdir(parents=True, exist_ok=True)
+    paths = list(paths)
+    for path in paths:
+        if path.is_file():
+            check(path)
     with ExitStack() as stack:
         files = [stack.enter_context(opened(path, out.parent)) for path in paths]
         found = [Found(file, explained(published.tables(), file.shapes)) for file in files]

@@ -146,7 +146,8 @@ X_PORTRAIT_2: Final = Published(
         *(
             File(
                 name=f"xnemo_{part}.pth",
-                by_hand="Google Drive, id 1RdjBYYbstO7SOchDg7oimoAwu03g_-mI, as github.com/bytedance/x-nemo-inference says",
+                by_hand="Google Drive, id 1RdjBYYbstO7SOchDg7oimoAwu03g_-mI, "
+                "as github.com/bytedance/x-nemo-inference says",
             )
             for part in ("denoising_unet", "temporal_module", "reference_unet", "motion_encoder")
         ),
@@ -226,7 +227,8 @@ TINY: Final = Published(
     licence="MIT",
     files=(
         File(
-            name="taesd.safetensors", address=f"{HUB}/madebyollin/taesd/resolve/main/diffusion_pytorch_model.safetensors"
+            name="taesd.safetensors",
+            address=f"{HUB}/madebyollin/taesd/resolve/main/diffusion_pytorch_model.safetensors",
         ),
     ),
     tables=_tiny_tables,

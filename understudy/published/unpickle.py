@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -129,12 +130,10 @@ def main(source: Path, target: Path) -> dict[str, str]:
 
 
 def _first_line(error: BaseException) -> str:
-    """What torch says, without its advice to open the file all the same."""
-    text = str(error)
-    for mark in ("Unsupported global: GLOBAL ", "Unsupported operand "):
-        if mark in text:
-            return text[text.index(mark) :].split("\n")[0].split(" was not")[0]
-    return text.split("\n")[0][:300] or type(error).__name__
+    """What torch says, without its advice to open the file all the same: where it refused something, what that was."""
+    text = " ".join(str(error).split())
+    refused = re.search(r"GLOBAL (\S+)", text)
+    return f"it calls for {refused[1]}" if refused else text[-300:] or type(error).__name__
 
 
 if __name__ == "__main__":
