@@ -96,6 +96,11 @@ class Following(Imagined[MotionCode, Placed]):
         one = np.ones(3, np.float32)
         return Cues(code=self._cue(self.still[0].cpu().numpy(), one, one).expand(frames, -1, -1))
 
+    @cached_property
+    def untold(self) -> Cues | None:
+        """The portrait's own motion: guidance then draws away from how it looks at rest, as in X-NeMo."""
+        return self.trial(1) if self.manner.guidance != 1 else None
+
     @property
     def strength(self) -> float:
         """Of all that the driver does."""

@@ -186,7 +186,7 @@ class _Parts:
         self.nobody = self.context if context is None else torch.zeros_like(self.context)
         nets = zip(generator.control_nets, cues.hints, strict=True)
         self.hints = [torch.cat([net.encode(some) for some in hint.split(8)]) for net, hint in nets]
-        self.notes: tuple[float, list[Tensor]] | None = None
+        self.notes: tuple[float, list[Note]] | None = None
 
     def of(self, noisy: Tensor, level: Tensor, frames: Sequence[int]) -> Tensor:
         """noisy (f, c, h, w) at level (f,) to the guided guess of what is clean."""
@@ -232,6 +232,7 @@ class _Parts:
             told = level.new_tensor([now])
             net = self.generator.reference
             each = [net(some, told, self.context) for some in self.portraits.split(self.generator.config.window)]
-            self.notes = now, [torch.cat(parts) for parts in zip(*each, strict=True)]
-        notes = self.notes[1]
-        return [*notes] if len(self.portraits) == 1 else [note[list(frames)] for note in notes]
+            notes = [torch.cat(parts) for parts in zip(*each, strict=True)]
+            self.notes = now, [*self.generator.unet.remembered(notes)] if len(notes[0]) == 1 else [*notes]
+        kept = self.notes[1]
+        return [note[list(frames)] if isinstance(note, Tensor) else note for note in kept]

@@ -65,10 +65,12 @@ def opened(path: Path, workplace: Path | None = None) -> Iterator[Foreign]:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """By what is in it: eight bytes that count the header, and the header's first brace."""
+    """By its name; without one that says, by eight bytes that count the header, and the header's first brace."""
+    if path.suffix.lower() in (".safetensors", *PICKLES):
+        return path.suffix.lower() == ".safetensors"
     with path.open("rb") as file:
         head = file.read(9)
-    return head[8:9] == b"{" and path.suffix.lower() not in PICKLES
+    return head[8:9] == b"{"
 
 
 def _unpickled(source: Path, target: Path) -> None:
