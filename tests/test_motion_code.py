@@ -240,9 +240,10 @@ def test_nonsense_is_refused() -> None:
 
 
 def test_boxes_move_and_grow_with_what_they_are_round() -> None:
-    outline = torch.rand(2, 9, 2) * 50
-    box = boxed(outline)
-    assert torch.allclose(boxed(outline * 2 + 7), torch.cat([box[:, :2] * 2 + 7, box[:, 2:] * 2], 1), atol=1e-4)
+    centres = torch.rand(2, 3, 2) * 50
+    box = boxed(centres)
+    assert torch.allclose(boxed(centres[:, [1, 0, 2]]), box), "whichever eye is which"
+    assert torch.allclose(boxed(centres * 2 + 7), torch.cat([box[:, :2] * 2 + 7, box[:, 2:] * 2], 1), atol=1e-4)
     assert torch.allclose(relative(box, box), torch.tensor([[0.0, 0.0, 1.0]] * 2)), "X-NeMo's constant"
     down = relative(box + torch.tensor([0, 10.0, 0]), box)
     assert torch.allclose(down[:, 0], 10 / box[:, 2], atol=1e-4) and torch.allclose(

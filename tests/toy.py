@@ -54,7 +54,7 @@ def store(folder: Path, net: Generator, figures: dict[str, float]) -> None:
     )  # fmt: skip
     weights.save(folder / "autoencoder-small.safetensors", net.autoencoder.state_dict(), about)
     rest = {name: value for name, value in net.state_dict().items() if not name.startswith("autoencoder.")}
-    config = replace(net.config, autoencoder=TOY.autoencoder)  # the autoencoder's own file has the last word
+    config = net.config
     weights.save(
         folder / "x-portrait-small.safetensors", rest, replace(about, name=SMALL, config=config, storage="int8")
     )

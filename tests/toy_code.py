@@ -59,6 +59,5 @@ def store(folder: Path, net: Generator, figures: dict[str, float]) -> None:
     )  # fmt: skip
     weights.save(folder / "autoencoder-small.safetensors", net.autoencoder.state_dict(), about)
     rest = {name: value for name, value in net.state_dict().items() if not name.startswith("autoencoder.")}
-    config = replace(net.config, autoencoder=TOY_2.autoencoder)
-    about = replace(about, name=SMALL_2, config=config, storage="int8")
+    about = replace(about, name=SMALL_2, config=net.config, storage="int8")
     weights.save(folder / f"{SMALL_2}.safetensors", rest, about)

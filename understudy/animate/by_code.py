@@ -21,7 +21,7 @@ from understudy.clip import AnyPath, Warn
 from understudy.clip.media import existing
 from understudy.errors import WrongMotion
 from understudy.face.mesh import Floats
-from understudy.face.parts import outline
+from understudy.face.parts import centres
 from understudy.face.portrait import Portrait
 from understudy.generator.generator import Cues
 from understudy.models import Model
@@ -52,15 +52,15 @@ class Following(Imagined[MotionCode, Placed]):
         return encoder
 
     @cached_property
-    def still(self) -> Tensor:
-        """The portrait's own code, (1, d)."""
+    def own_code(self) -> Tensor:
+        """The portrait's, (1, d)."""
         with torch.no_grad():
-            inside = boxed(torch.from_numpy(outline(self.points))[None]).to(self.device)
+            inside = boxed(torch.from_numpy(centres(self.points))[None]).to(self.device)
             return self.encoder.seen(tensor_of(self.own)[None].to(self.device), inside).float()
 
     def reference(self, motion: Iterable[MotionCode]) -> Placed | None:
         """The frame whose code is most like the portrait's; of the other shots such frames as well."""
-        own = self.still.cpu().numpy()
+        own = self.own_code.cpu().numpy()
         best: dict[int, tuple[float, int, Floats]] = {}
         first = 0
         for chunk in motion:
@@ -93,13 +93,15 @@ class Following(Imagined[MotionCode, Placed]):
             yield Cues(code=torch.cat(told))
 
     def trial(self, frames: int) -> Cues:
-        one = np.ones(3, np.float32)
-        return Cues(code=self._cue(self.still[0].cpu().numpy(), one, one).expand(frames, -1, -1))
+        told = self.at_rest.code
+        assert told is not None
+        return Cues(code=told.expand(frames, -1, -1))
 
-    @cached_property
-    def untold(self) -> Cues | None:
-        """The portrait's own motion: guidance then draws away from how it looks at rest, as in X-NeMo."""
-        return self.trial(1) if self.manner.guidance != 1 else None
+    @property
+    def at_rest(self) -> Cues:
+        """The portrait's own code, its head where it is."""
+        one = np.ones(3, np.float32)
+        return Cues(code=self._cue(self.own_code[0].cpu().numpy(), one, one))
 
     @property
     def strength(self) -> float:

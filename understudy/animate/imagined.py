@@ -79,11 +79,6 @@ class Imagined(ABC, Generic[M, R]):
             own, sight = tensor_of(self.own)[None].to(self.device), self.known.sight
             return self.known.generator.likeness(own, None if sight is None else sight(own))
 
-    @property
-    def untold(self) -> Cues | None:
-        """What guidance draws away from, besides a portrait that is nobody's; None for what the driver does."""
-        return None
-
     @abstractmethod
     def reference(self, motion: Iterable[M]) -> R | None:
         """See `artist.Artist`."""
@@ -95,6 +90,11 @@ class Imagined(ABC, Generic[M, R]):
     @abstractmethod
     def cues(self, motion: Iterable[M], reference: R) -> Iterator[Cues]:
         """What the generator is told of every frame."""
+
+    @property
+    def at_rest(self) -> Cues | None:
+        """What a driver does who does what the portrait does, if guidance shall draw away from it."""
+        return None
 
     @abstractmethod
     def trial(self, frames: int) -> Cues:
@@ -147,8 +147,9 @@ class Imagined(ABC, Generic[M, R]):
                 share = (step + 1) / (self.manner.steps + 1)  # decoding takes about a step's time
                 told(max(window.new.start + share * len(window.new), done))
 
+            still = None if self.manner.guidance == 1 else self.at_rest
             for latents in generator.latents(
-                self.likeness, here, self.manner, still=self.untold, stepped=stepped, begun=begun
+                self.likeness, here, self.manner, still=still, stepped=stepped, begun=begun
             ):
                 if file:
                     file.append(latents)

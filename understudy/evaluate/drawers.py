@@ -125,7 +125,7 @@ def coded(generator: Generator, drive: Drive, side: int) -> Cues:
     against where it was at rest."""
     assert generator.encoder is not None
     device = generator.encoder.final_proj.weight.device
-    boxes, rest = (boxed(points).to(device) for points in (drive.outline, drive.rest_outline[None]))
+    boxes, rest = (boxed(points).to(device) for points in (drive.centres, drive.rest_centres[None]))
     code = generator.encoder.seen((drive.pictures * 2 - 1).to(device), boxes)
     return generator.coded(code, boxes, rest)
 

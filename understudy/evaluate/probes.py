@@ -20,7 +20,7 @@ from understudy.cast import film, how, who
 from understudy.cast.draw import draw
 from understudy.cast.how import ARKIT_NAMES, How
 from understudy.data.drawn import HELD_OUT
-from understudy.data.ensemble import OUTLINE
+from understudy.data.ensemble import centres
 from understudy.motion.code import NAMES
 from understudy.motion.encoder import Encoder, boxed
 from understudy.motion.probing import curves_of, ridge
@@ -123,7 +123,7 @@ def moving(seeds: list[int]) -> How:
 @torch.no_grad()
 def _read(read: Reader, seeds: list[int], hows: How, size: int) -> Tensor:
     drawn = draw(who.sample(seeds), hows, size)
-    return read(drawn.image * 2 - 1, boxed(drawn.landmarks.pixels[:, list(OUTLINE)]))
+    return read(drawn.image * 2 - 1, boxed(centres(drawn.landmarks.pixels)))
 
 
 def straight(codes: Tensor, curves: Tensor, owner: Tensor) -> dict[str, float | None]:

@@ -94,15 +94,15 @@ class Drive:
     rest: Tensor  # (3, s, s): the driver doing what the portrait does, which is the best frame there can be
     map: Tensor  # (2, 3): lays the driver at rest over the portrait, see `generator.hints`
     centres: Tensor  # (f, 3, 2) pixels: the eyes, the person's left one first, and the mouth
-    outline: Tensor  # (f, k, 2) pixels: jaw and brows
-    rest_outline: Tensor  # (k, 2) the same, of the driver at rest
+    rest_centres: Tensor  # (3, 2) the same, of the driver at rest
 
     def held(self, count: int) -> Drive:
         """The first frame, so many times."""
-        pictures, centres, outline = (
-            kept[:1].expand(count, *[-1] * (kept.ndim - 1)) for kept in (self.pictures, self.centres, self.outline)
+        return replace(
+            self,
+            pictures=self.pictures[:1].expand(count, -1, -1, -1),
+            centres=self.centres[:1].expand(count, -1, -1),
         )
-        return replace(self, pictures=pictures, centres=centres, outline=outline)
 
 
 @dataclass(frozen=True)
@@ -242,10 +242,10 @@ def acted(driver: Who, moves: How, rest: How, portrait: Drawn) -> Drive:
 
 def _drive(played: Drawn, first: int, portrait: Drawn) -> Drive:
     """From pictures from `first` on: f frames and, last, the driver at rest."""
-    pictures, outline = played.image[first:], played.landmarks.pixels[first:, OUTLINE]
-    laid = between(outline[-1:], portrait.landmarks.pixels[:, OUTLINE])
-    where = centres(played.landmarks.pixels)[first:-1]
-    return Drive(pictures[:-1], pictures[-1], laid[0], where, outline[:-1], outline[-1])
+    pictures, outline = played.image[first:], played.landmarks.pixels[-1:, OUTLINE]
+    laid = between(outline, portrait.landmarks.pixels[:, OUTLINE])
+    where = centres(played.landmarks.pixels)[first:]
+    return Drive(pictures[:-1], pictures[-1], laid[0], where[:-1], where[-1])
 
 
 @torch.no_grad()

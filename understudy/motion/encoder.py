@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from understudy.errors import BadOption
 from understudy.motion.fan import FanConfig, FanNet
 
+SIZE: Final = 1.45
+"""From eyes and mouth to about what a face measures from brows to chin."""
 TOGETHER: Final = 16
 """Faces that are encoded at once: a fixed number, so that the chunks in which they come change nothing."""
 
@@ -195,10 +197,16 @@ def places(count: int, width: int) -> Tensor:
 # --- boxes: (centre x, centre y, size) in pixels from the corner ------------------------------------------------------
 
 
-def boxed(outline: Tensor) -> Tensor:
-    """The box (n, 3) of a face's outline (n, k, 2), jaw and brows: its middle, and the mean of its width and height."""
-    low, high = outline.amin(1), outline.amax(1)
-    return torch.cat([(low + high) / 2, (high - low).mean(1, keepdim=True)], 1)
+def boxed(centres: Tensor) -> Tensor:
+    """The box (n, 3) of a face whose eyes and mouth are at (n, 3, 2): midway between, `SIZE` times as large as they are
+    apart.
+
+    Nothing of it hangs on jaw or brows: how a tracker draws them round a turned head, and how the cast does, are two
+    things (at 45 degrees, a seventh of a face apart); of eyes and mouth they agree."""
+    left, right, mouth = centres.unbind(1)
+    eyes = (left + right) / 2
+    size = SIZE * torch.cat([right - left, mouth - eyes], 1).norm(dim=1, keepdim=True)
+    return torch.cat([(eyes + mouth) / 2, size], 1)
 
 
 def relative(boxes: Tensor, to: Tensor) -> Tensor:

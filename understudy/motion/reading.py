@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from understudy.face.mesh import Floats
-from understudy.face.parts import outline
+from understudy.face.parts import centres
 from understudy.motion.code import ENCODER, MotionCode
 from understudy.motion.encoder import TOGETHER, Encoder, boxed, cut
 from understudy.motion.frames import MotionFrames
@@ -46,7 +46,7 @@ def _first(chunks: list[MotionFrames], count: int) -> tuple[list[MotionFrames], 
 def _read(parts: list[MotionFrames], encoder: Encoder, mark: str) -> MotionCode:
     config, device = encoder.config, encoder.final_proj.weight.device
     points = np.concatenate([part.points for part in parts])
-    inside = boxed(torch.from_numpy(outline(points)))
+    inside = boxed(torch.from_numpy(centres(points)))
     pictures = torch.cat([tensor_of(part) for part in parts])
     faces = cut(pictures, inside, config.side, config.room)
     padded = torch.cat([faces, faces.new_zeros(TOGETHER - len(faces), *faces.shape[1:])])  # other sizes round otherwise

@@ -15,7 +15,7 @@ from understudy.errors import BadOption
 from understudy.generator.generator import Generator, GeneratorConfig
 from understudy.motion.encoder import Encoder, EncoderConfig, boxed, cut
 from understudy.motion.probing import curves_of
-from understudy.recipes.autoencoder import Critic, pixels
+from understudy.recipes.autoencoder import Critic
 from understudy.recipes.head import Head, HeadRecipe
 from understudy.recipes.portrayal import PortrayalRecipe, Question, Questions
 from understudy.train.task import Batch, Chance
@@ -77,36 +77,36 @@ class Doers(Questions):
         """uint8 pictures: `driver` (n, f, 3, s, s) with `ground`; boxes: `box` (n, f, 3) of drivers, `then` (n, 3) of
         the driver doing what the portrait does; `who` (n,), the driver's number. But for films also `shown` (n, 3, s,
         s) with `shown_box`, the portrait; `truth` (n, f, 3, s, s), `truth_ground`, `truth_box`, `truth_fine`."""
-        seen = self.seen([q.drivers for q in asked], turned, "picture", "ground", "outline")
-        then = self.seen([(q.driver_then,) for q in asked], turned, "outline")["outline"][:, 0]
+        seen = self.seen([q.drivers for q in asked], turned, "picture", "ground", "centres")
+        then = self.seen([(q.driver_then,) for q in asked], turned, "centres")["centres"][:, 0]
         moments = self.ensembles.moments
         batch = {
-            "driver": seen["picture"], "ground": seen["ground"], "box": boxes(seen["outline"]), "then": boxed(then),
+            "driver": seen["picture"], "ground": seen["ground"], "box": boxes(seen["centres"]), "then": boxed(then),
             "who": torch.tensor([q.drivers[0] // moments for q in asked]),
         }  # fmt: skip
         if self.recipe.stage == "time":
             return batch
-        portrait = self.seen([(q.portrait,) for q in asked], turned, "picture", "outline")
-        truth = self.seen([q.answers for q in asked], turned, "picture", "ground", "outline", "fine")
+        portrait = self.seen([(q.portrait,) for q in asked], turned, "picture", "centres")
+        truth = self.seen([q.answers for q in asked], turned, "picture", "ground", "centres", "fine")
         return batch | {
-            "shown": portrait["picture"][:, 0], "shown_box": boxed(portrait["outline"][:, 0]),
-            "truth": truth["picture"], "truth_ground": truth["ground"], "truth_box": boxes(truth["outline"]),
+            "shown": portrait["picture"][:, 0], "shown_box": boxed(portrait["centres"][:, 0]),
+            "truth": truth["picture"], "truth_ground": truth["ground"], "truth_box": boxes(truth["centres"]),
             "truth_fine": truth["fine"],
         }  # fmt: skip
 
     def examples(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Some pictures (n, 3, s, s) in [-1, 1] from all over, their boxes, and what is done in them, (n, 55)."""
-        every = max(len(self.pictures) // count, 1)
+        """About so many pictures (n, 3, s, s), uint8, from all over, their boxes, and what is done in them, (n, 55)."""
+        every = max(len(self.pictures) // count, 1) | 1  # odd, so that all moments come
         numbers = range(0, len(self.pictures), every)
-        seen = self.pictures.at(numbers, ("picture", "outline"))
+        seen = self.pictures.at(numbers, ("picture", "centres"))
         each, moments = self.ensembles.pictures, self.ensembles.moments
         hows = [self.ensembles.moment(n // each, n % moments) for n in numbers]
-        return pixels(seen), boxed(seen["outline"]), torch.cat([curves_of(how) for how in hows])
+        return seen["picture"], boxed(seen["centres"]), torch.cat([curves_of(how) for how in hows])
 
 
-def boxes(outlines: Tensor) -> Tensor:
-    """(n, f, k, 2) to (n, f, 3)."""
-    return boxed(outlines.flatten(0, 1)).reshape(*outlines.shape[:2], 3)
+def boxes(centres: Tensor) -> Tensor:
+    """(n, f, 3, 2) to (n, f, 3)."""
+    return boxed(centres.flatten(0, 1)).reshape(*centres.shape[:2], 3)
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from understudy import weights
 from understudy.generator.generator import Generator
 from understudy.motion.encoder import boxed, cut
 from understudy.motion.probing import fill
-from understudy.recipes.autoencoder import psnr
+from understudy.recipes.autoencoder import pixels, psnr
 from understudy.recipes.exam import Exam
 from understudy.recipes.following import Doers, Learner, XPortrait2Recipe
 from understudy.recipes.portrayal import Question
@@ -31,7 +31,7 @@ class Rehearsal(Exam):
     def drawn(self, model: Generator, q: Question, portrait: Tensor) -> tuple[Tensor, Tensor]:
         """See `Exam`."""
         code, box, driver = self.read(model, q.drivers)
-        then = boxed(self.taken("outline", (q.driver_then,))).to(code.device)
+        then = boxed(self.taken("centres", (q.driver_then,))).to(code.device)
         told = model.coded(code, box, then)
         return torch.cat([*model.draw(model.likeness(portrait), [told], self.recipe.manner)]), driver
 
@@ -39,7 +39,7 @@ class Rehearsal(Exam):
         """Codes and boxes of some pictures, and the pictures."""
         assert model.encoder is not None
         device = model.unet.conv_out.weight.device
-        pictures, box = self.picture(numbers), boxed(self.taken("outline", numbers)).to(device)
+        pictures, box = self.picture(numbers), boxed(self.taken("centres", numbers)).to(device)
         return model.encoder.seen(pictures.to(device), box), box, pictures
 
     def rehearse(self, model: Learner) -> Judgement:
@@ -60,7 +60,7 @@ class Rehearsal(Exam):
         config, device = model.encoder.config, next(model.head.parameters()).device
         side, rows, errors = recipe.head.config.side, [], []
         for q in self.asked:
-            pairs = [(self.picture(n), boxed(self.taken("outline", n))) for n in ((q.portrait,), q.answers)]
+            pairs = [(self.picture(n), boxed(self.taken("centres", n))) for n in ((q.portrait,), q.answers)]
             portrait, truth = (cut(seen, box, side, config.room).to(device) for seen, box in pairs)
             code, box, driver = self.read(model.generator, q.drivers)
             result = model.head(portrait, code).float().clamp(-1, 1)
@@ -76,7 +76,8 @@ class Rehearsal(Exam):
             device = model.generator.unet.conv_out.weight.device
             seen, box, curves = data.examples(EXAMPLES)
             groups = zip(torch.split(seen, 64), torch.split(box, 64), strict=True)
-            codes = torch.cat([model.encoder.seen(some.to(device), at.to(device)) for some, at in groups])
+            shown = ((pixels({"picture": some}), at) for some, at in groups)
+            codes = torch.cat([model.encoder.seen(some.to(device), at.to(device)) for some, at in shown])
             fill(model.encoder.probe, codes.float(), curves.to(device))
         self.keep(model.generator, folder, step)
         if model.head is not None:
@@ -88,6 +89,8 @@ class Rehearsal(Exam):
 
 
 def blindness(theirs: Tensor, ours: Tensor) -> Tensor:
-    """0 where codes (n, d) and (n, d), row by row of the same doing, are the same; 1 where they might be any."""
-    apart = (theirs[:, None] - ours).square().mean(2)
-    return apart.diagonal().mean() / apart.mean().clamp_min(1e-6)
+    """0 where codes (n, d) and (n, d), row by row of the same doing, are the same; 1 where they might be any. Every
+    number of a code counts the same: a classifier finds people in the smallest."""
+    own = (theirs - ours).square().mean(0)
+    any_two = (theirs[:, None] - ours).square().mean((0, 1))
+    return (own / any_two.clamp_min(1e-6)).mean()

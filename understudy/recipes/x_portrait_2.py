@@ -75,7 +75,7 @@ def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
         aside=0.02,
         masked=0.3,
         dropout=0.0,
-        alike=0.1,
+        alike=0.2,
         adversary=0.0,
         head=small_head(),
         dropped=0.05,
