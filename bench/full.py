@@ -108,7 +108,7 @@ def made(asked: Asked) -> Generator:
     torch.set_default_dtype(dtype)
     try:
         with torch.device(device):
-            net = Generator(config_of(asked)).eval()
+            net = Generator(config_of(asked)).to(dtype).eval()  # tables of positions are made in fp32
     finally:
         torch.set_default_dtype(before)
     for value in net.parameters():

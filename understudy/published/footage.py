@@ -91,7 +91,7 @@ def _placed(middle: Floats, size: Floats, height: int, width: int) -> Floats:
     box = np.concatenate([middle - size / 2, middle + size / 2])
     right = max(-box[0], 0) + min(width - 1 - box[2], 0)
     down = max(-box[1], 0) + min(height - 1 - box[3], 0)
-    return box + np.array([right, down, right, down])
+    return np.asarray(box + np.array([right, down, right, down]), np.float64)
 
 
 def _outside(box: Floats, height: int, width: int) -> bool:

@@ -87,4 +87,6 @@ def _file(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
             names = list(file.keys())
             yield config, {name: (lambda name=name: file.get_tensor(name)) for name in names}
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise BadWeights(f"{path} is not a file of Understudy's weights, or damaged", str(error), "converting it again") from error  # fmt: skip
+        raise BadWeights(
+            f"{path} is not a file of Understudy's weights, or damaged", str(error), "converting it again"
+        ) from error

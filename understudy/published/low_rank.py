@@ -113,7 +113,7 @@ def add(unet: nn.Module, changes: Mapping[str, Change], strength: float = 1.0) -
     """Puts changes into the weights of a U-Net, in fp32 and rounded once. `strength` -1 takes them out again.
 
     Errors: `BadWeights` that lists what does not fit; then nothing was changed."""
-    places = {name: unet.get_submodule(name).weight for name in changes}
+    places = {name: unet.get_parameter(f"{name}.weight") for name in changes}
     added = {name: change.weight() for name, change in changes.items()}
     unfit = [
         f"{name}: {tuple(value.shape)} for {tuple(places[name].shape)}"

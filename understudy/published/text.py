@@ -44,7 +44,7 @@ def _layer(x: Tensor, get: Get, heads: int) -> Tensor:
     """Looks at the words before, then thinks."""
     here = _normed(x, get, "layer_norm1")
     query, key, value = (
-        _linear(here, get, f"self_attn.{part}_proj").unflatten(2, (heads, -1)).transpose(1, 2) for part in "qkv"
+        _linear(here, get, f"self_attn.{part}_proj").reshape(*x.shape[:2], heads, -1).transpose(1, 2) for part in "qkv"
     )
     seen = F.scaled_dot_product_attention(query, key, value, is_causal=True)
     x = x + _linear(seen.transpose(1, 2).flatten(2), get, "self_attn.out_proj")

@@ -66,7 +66,7 @@ def write(
 def _put(file: BinaryIO, tensor: Tensor) -> None:
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     if flat.numel():
-        file.write(memoryview(flat.view(torch.uint8).numpy()))
+        file.write(flat.view(torch.uint8).numpy().data)
 
 
 def _bytes(dtype: torch.dtype, shape: Iterable[int]) -> int:
