@@ -31,8 +31,14 @@ $UNDERSTUDY train x-portrait-2-small "autoencoder=$OUT/autoencoder-small/autoenc
     "start=$OUT/x-portrait-small/x-portrait-small.safetensors" \
     --out "$OUT/x-portrait-2-small" --shards "$OUT/shards" --device "$DEVICE" --threads "$THREADS" --budget "${HOURS}h"
 
+# 4. X-Actor: the cast speaks (pip install "understudy[tts]"), then an actor learns to act what is said. Sheets show curves
+#    of held-out voices: true ones grey, performed ones red.
+$UNDERSTUDY train x-actor-small --out "$OUT/x-actor-small" --shards "$OUT/shards" --device "$DEVICE" \
+    --threads "$THREADS" --budget "${ACTOR:-2h}"
+
 # What the package ships (and finds, since it looks there):
 #    cp "$OUT/autoencoder-small/autoencoder-small.safetensors" understudy/pretrained/
 #    cp "$OUT/x-portrait-small/x-portrait-small.safetensors" understudy/pretrained/
+#    cp "$OUT/x-actor-small/x-actor-small.safetensors" understudy/pretrained/
 #    cp "$OUT/x-portrait-2-small/x-portrait-2-small.safetensors" understudy/pretrained/
 echo "done: see $OUT/*/sheets"

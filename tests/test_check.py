@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from understudy.clip import Film, Picture, Sound, read_picture, write_picture, write_sound
+from understudy.clip.hear import hear
 from understudy.data.check import Finding, Report, check
 from understudy.data.check.finding import verdict_on
-from understudy.data.check.hear import hear
 from understudy.data.check.look import look
 from understudy.data.sheet import Tile, sheet
 from understudy.errors import Exists, MissingFile, NoFace

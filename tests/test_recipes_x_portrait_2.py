@@ -286,7 +286,7 @@ def test_a_face_can_be_learnt_by_heart(ground: Path, tmp_path: Path) -> None:
 
 
 def test_the_names_of_curves_are_in_the_cast_s_order() -> None:
-    assert NAMES == (*ARKIT_NAMES, "yaw", "pitch", "roll")
+    assert (*ARKIT_NAMES, "yaw", "pitch", "roll") == NAMES
 
 
 def test_there_is_a_course() -> None:

@@ -17,12 +17,15 @@ INSTALLED_BY: Final = {
     "torch": "torch",
     "skimage": '"understudy[metrics]"',
     "google": "protobuf",
+    "gradio": '"understudy[studio]"',
+    "starlette": '"understudy[studio]"',
+    "pyvirtualcam": "pyvirtualcam",
 } | {
     name: f'"understudy[{extra}]"'
     for extra, names in {
         "diffusion": ("einops", "diffusers", "transformers", "huggingface_hub"),
         "train": ("accelerate", "peft", "tensorboard"),
-        "web": ("gradio", "fastapi", "uvicorn", "websockets", "multipart", "pydantic_settings", "httpx"),
+        "web": ("fastapi", "uvicorn", "websockets", "multipart", "pydantic_settings", "httpx"),
         "rtc": ("aiortc",),
         "ray": ("ray", "pyarrow"),
         "export": ("onnx", "onnxscript", "onnxruntime"),

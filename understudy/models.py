@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from understudy.generator.autoencoder import AutoencoderConfig
     from understudy.generator.generator import GeneratorConfig, Manner
     from understudy.generator.unet import UNetConfig
+    from understudy.motion.actor import ActorConfig
     from understudy.motion.encoder import EncoderConfig
+    from understudy.motion.perform import Tempo
 
 SHIPPED = Path(__file__).parent / "pretrained"
 
@@ -34,13 +36,15 @@ class Model:
     draws: str
     needs: str
     licence: str
-    follows: Literal["mesh", "frames", "code"]
-    """The kind of motion that it draws from: `MotionMesh`, `MotionFrames` or `MotionCode`."""
+    follows: Literal["mesh", "frames", "code", "voice"]
+    """The kind of motion that it draws from: `MotionMesh`, `MotionFrames` or `MotionCode`; "voice": it draws nothing,
+    and makes motion of a voice."""
     modules: tuple[str, ...] = ()
     """What must be installed."""
     weights: tuple[str, ...] = ()
     """Files, shipped with the package or fetched."""
     config: Callable[[], GeneratorConfig] | None = None
+    actor: Callable[[], ActorConfig] | None = None
     manner: Callable[[], Manner] | None = None
     """How it draws unless told otherwise."""
 
@@ -192,7 +196,7 @@ def small_encoder() -> EncoderConfig:
 
     return EncoderConfig(
         side=128,
-        room=1.3,
+        room=1.4,
         net=FaceNetConfig(fold=2, widths=(32, 64, 96, 160), blocks=(0, 1, 1, 2), groups=16, squeezed=16),
         code=96,
         normal="layer",
@@ -232,6 +236,38 @@ def small_autoencoder() -> AutoencoderConfig:
     return AutoencoderConfig(
         fold=4, widths=(96, 128), layers=1, groups=16, latents=8, patch=2, scale=1.0, attended=False
     )
+
+
+@cache
+def x_actor() -> ActorConfig:
+    """X-Actor at full size: 28 blocks over X-Portrait 2's code (512 numbers, and 3 of a box), heard by wav2vec2. Width,
+    heads and chunks are not published; these are our choice."""
+    from understudy.diffusion.noise import Cosine
+    from understudy.motion.actor import ActorConfig
+
+    return ActorConfig(
+        motion=515, sound=768, bands=0, ear=1, width=1024, depth=28, heads=16, chunk=16, context=192, listens=2,
+        schedule=Cosine(),
+    )  # fmt: skip
+
+
+@cache
+def x_actor_small() -> ActorConfig:
+    """X-Actor of 2.6 million parameters over the cast's own 58 numbers, heard by a small net over log-mel spectra; it
+    remembers 8 seconds."""
+    from dataclasses import replace
+
+    from understudy.motion.space import PLAYED
+    from understudy.motion.speech import BANDS, WIDTH
+
+    return replace(x_actor(), motion=PLAYED, sound=WIDTH, bands=BANDS, ear=24, width=152, depth=6, heads=4, context=192)
+
+
+def small_tempo() -> Tempo:
+    """How the small actor performs: two chunks on their way at once."""
+    from understudy.motion.perform import Tempo
+
+    return Tempo(steps=8, lag=4, stabilise=0.05, guidance=1.5)
 
 
 def _stable_diffusion() -> UNetConfig:
@@ -305,6 +341,16 @@ X_PORTRAIT_2_SMALL = Model(
     config=x_portrait_2_small,
     manner=small_manner,
 )
+X_ACTOR_SMALL = Model(
+    name="x-actor-small",
+    draws="nothing itself: makes motion of a voice, for `act`",
+    needs="torch",
+    licence="Apache-2.0",
+    follows="voice",
+    modules=("torch",),
+    weights=("x-actor-small.safetensors",),
+    actor=x_actor_small,
+)
 X_PORTRAIT = Model(
     name="x-portrait",
     draws="photos, 512x512, by diffusion",
@@ -329,7 +375,7 @@ X_PORTRAIT_2 = Model(
 )
 PUBLISHED = (X_PORTRAIT, X_PORTRAIT_2)
 """Whose weights others have published, in files that hold all of their nets."""
-ALL = (WARP, X_PORTRAIT_SMALL, X_PORTRAIT_2_SMALL, X_PORTRAIT, X_PORTRAIT_2)
+ALL = (WARP, X_PORTRAIT_SMALL, X_PORTRAIT_2_SMALL, X_ACTOR_SMALL, X_PORTRAIT, X_PORTRAIT_2)
 
 
 def named(name: str) -> Model:

@@ -6,8 +6,9 @@ generators with threads between them, and neither ever holds more than a few fra
 what was watched is not watched again, what was drawn is not drawn again.
 """
 
+from understudy.animate.acting import act
 from understudy.animate.engine import Engine, load
 from understudy.animate.pace import Progress
 from understudy.animate.perform import Result, Stopped, animate
 
-__all__ = ["Engine", "Progress", "Result", "Stopped", "animate", "load"]
+__all__ = ["Engine", "Progress", "Result", "Stopped", "act", "animate", "load"]

@@ -169,7 +169,7 @@ def opened(model: Model, path: AnyPath, choices: Choices, warn: Warn) -> Driving
         kept=False,  # read once, not twice
         chunks=lambda: read_code(source.chunks(), encoder, known.encoder_mark),
         driver=source.driver,
-        reader=known.encoder_mark,
+        mark=known.encoder_mark,
     )
 
 

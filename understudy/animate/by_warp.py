@@ -17,11 +17,13 @@ from understudy.animate.driving import Driving, open_driving
 from understudy.clip import AnyPath, Warn
 from understudy.face.portrait import Portrait
 from understudy.face.pose import fit_pose
+from understudy.face.rig import Rig
 from understudy.generator.warp import Reference, Warp
 from understudy.generator.warp.transfer import transfer
 from understudy.models import Model
 from understudy.motion.kinds import MESH
 from understudy.motion.mesh import MotionMesh
+from understudy.motion.retouch import Retouch
 
 TRIED: Final = 4  # frames drawn at first, to know how long the rest will take
 
@@ -29,8 +31,8 @@ TRIED: Final = 4  # frames drawn at first, to know how long the rest will take
 class Bending:
     """A portrait that is bent."""
 
-    def __init__(self, warp: Warp) -> None:
-        self.warp = warp
+    def __init__(self, warp: Warp, retouch: Retouch) -> None:
+        self.warp, self.retouch = warp, retouch
 
     @property
     def portrait(self) -> Portrait:
@@ -65,6 +67,9 @@ class Bending:
     ) -> Generator[Drawn, None, None]:
         """Every frame depends on itself alone: what was drawn is left out, and nothing has to be kept."""
         times: deque[float] = deque()
+        if not self.retouch.nothing:
+            rig = Rig.fit(reference.shape)
+            motion = (self.retouch.of(chunk, rig) for chunk in motion)
 
         def timed() -> Iterator[MotionMesh]:
             for chunk in after(self.warp, motion, reference, done):
@@ -115,7 +120,7 @@ def opened(path: AnyPath, choices: Choices, warn: Warn) -> Driving[MotionMesh]:
 
 def bending(model: Model, portrait: Portrait, choices: Choices, driving: Driving[Any] | None, cast: bool) -> Bending:
     """A portrait to be bent; what its file says of it does not matter."""
-    return Bending(Warp(portrait, choices.options(driving is not None and driving.single)))
+    return Bending(Warp(portrait, choices.options(driving is not None and driving.single)), choices.retouch)
 
 
 WAY: Final = Way(MESH, opened, bending)

@@ -20,6 +20,7 @@ from understudy.models import (
     missing_from,
     named,
 )
+from understudy.motion.retouch import Retouch
 
 PARTS: Final = ("mouth", "eyes", "brows", "pose")
 MOST: Final = 3.0  # of strength
@@ -47,6 +48,7 @@ class Choices:
     steps: int | None = None  # none: the model's own
     driver: Literal["direct", "bridge"] | None = None  # none: what suits the driver
     device: str = "auto"
+    retouch: Retouch = Retouch()  # noqa: RUF009 (a frozen value)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.strength) and 0 <= self.strength <= MOST):
@@ -166,3 +168,5 @@ def _strange_to_diffusion(choices: Choices, model: Model) -> Iterator[tuple[str,
         yield "--only", whole, "leave it out, or --model warp"
     if choices.mouth is not None:
         yield "--mouth", "it draws the inside of the mouth itself", "leave it out, or --model warp"
+    if not choices.retouch.nothing:
+        yield "retouching", whole, "leave it out, or --model warp"

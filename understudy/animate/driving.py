@@ -46,7 +46,8 @@ class Driving(Generic[M]):
     kept: bool  # motion from a file: nothing has to be watched
     chunks: Callable[[], Iterator[M]] = field(repr=False)
     driver: Bridging | None = None  # how pictures of the driver are come by, where pictures are followed
-    reader: str = ""  # what the motion was read with, where that is trained
+    rest: M | None = field(default=None, repr=False)  # one frame at rest, where it is known: motion is measured from it
+    mark: str = ""  # what the motion depends on besides the file
 
     def __iter__(self) -> Iterator[M]:
         """The motion from its beginning."""
@@ -101,9 +102,9 @@ def open_frames(
             raise WrongMotion(
                 f"{path} has no pictures of the driver", "a mesh or curves", "--driver bridge, or the film itself"
             )
-        return _bridged(open_driving(path, warn=warn))
+        return bridged(open_driving(path, warn=warn))
     if driver == "bridge":
-        return _bridged(open_driving(path, warn=warn))
+        return bridged(open_driving(path, warn=warn))
     clip = read(path, warn=warn)
     return Driving(
         path=path,
@@ -125,7 +126,7 @@ def pictured(
     return read_frames(ahead(clip.timed(), DECODED), clip.fps, which=which, name=name, provenance=about)
 
 
-def _bridged(source: Driving[MotionMesh]) -> Driving[MotionFrames]:
+def bridged(source: Driving[MotionMesh]) -> Driving[MotionFrames]:
     """A driver played by one of the cast."""
 
     def played() -> Iterator[MotionFrames]:
@@ -142,6 +143,7 @@ def _bridged(source: Driving[MotionMesh]) -> Driving[MotionFrames]:
         kept=False,  # drawn once, not twice
         chunks=played,
         driver="bridge",
+        mark=source.mark,
     )
 
 

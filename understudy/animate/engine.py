@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from understudy.animate.artist import Artist, way_of
 from understudy.animate.choices import Choices, choose, of_the_cast
@@ -41,6 +41,17 @@ class Engine:
         Errors: those of reading it; `NoFace` while it is watched."""
         return way_of(self.model).open(driving, self.choices, warn)
 
+    def hear(self, voice: AnyPath, *, warn: Warn = say, **acting: Any) -> Driving[Any]:
+        """The sound of a file, acted: a stream of the motion that this model follows, imagined while it is iterated.
+        `acting`: the fields of `animate.voice.Acting`, such as mood and lively; chance is the choices' seed.
+
+        Errors: see `animate.voice.open_voice`."""
+        from understudy.animate.voice import Acting, open_voice
+
+        draws: Literal["mesh", "frames"] = "frames" if way_of(self.model).kind.name == "frames" else "mesh"
+        asked = Acting(**acting)
+        return open_voice(voice, asked, seed=self.choices.seed, warn=warn, device=self.choices.device, draws=draws)
+
     def draw(
         self, portrait: AnyPath | Portrait, motion: Iterable[Any], *, reference: Any = None, warn: Warn = say
     ) -> Clip:
@@ -56,6 +67,8 @@ class Engine:
         artist = way_of(self.model).artist(self.model, portrait, self.choices, driving, cast)
         for text in artist.warnings:
             warn(text)
+        if reference is None and driving is not None and driving.rest is not None:
+            reference = artist.reference_at(driving.rest, 0, 0 if self.choices.relative else -1)
         motion, fps = _rate_of(motion)
         height, width = portrait.picture.shape[:2]
         return Clip(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from understudy.animate import record
-from understudy.animate.artist import Artist, Frame, way_of
+from understudy.animate.artist import Artist, Frame, Way, way_of
 from understudy.animate.choices import Choices, choose, of_the_cast
 from understudy.animate.driving import Driving, Met
 from understudy.animate.pace import Pace, Tell, nobody
@@ -23,6 +23,7 @@ from understudy.errors import BadOption
 from understudy.face.portrait import Portrait
 from understudy.models import PUBLISHED, Model
 from understudy.motion.kinds import Kind
+from understudy.motion.retouch import Retouch
 
 STARTED: Final = 9  # frames after which it is known how long the rest will take, where nothing had to be watched
 FOLLOWED: Final = {
@@ -82,6 +83,7 @@ def animate(
     max_size: int = 1920,
     crop: bool = False,
     device: str = "auto",
+    retouch: Retouch | None = None,
     force: bool = False,
     progress: Tell | None = None,
     command: str = "",
@@ -90,11 +92,11 @@ def animate(
 
     `driving` is a film, a picture (the result is a picture), a motion file, or Live Link Face CSV. `relative`: move as
     the driver moves away from its best-matching frame (films), or take its expression outright (a picture, which does
-    not move). The rest is described by `understudy animate --help`; `command` goes into the result's metadata.
+    not move). `retouch` is added to every frame; `command` goes into the result's metadata. The rest is described by
+    `understudy animate --help`.
 
     Stopped and called again with the same arguments, it goes on, and the film's frames are those of a run that was
     never stopped. Raises `Stopped` on Ctrl-C, and everything in `understudy.errors`."""
-    begun = time.perf_counter()
     choices = Choices(
         strength=strength,
         only=only,
@@ -108,19 +110,47 @@ def animate(
         steps=steps,
         driver=driver,
         device=device,
+        retouch=retouch or Retouch(),
     )
-    who, how = existing(portrait), existing(driving)
+    how = existing(driving)
+    command = command or f"animate({Path(portrait).name!r}, {how.name!r})"
+
+    def opened(way: Way, shown: Portrait, warn: Warn) -> Driving[Any]:
+        return way.open(how, choices, warn)
+
+    return perform(
+        portrait, how, choices, opened, model=model, out=out, force=force, progress=progress, command=command
+    )
+
+
+def perform(
+    portrait: AnyPath,
+    how: Path,
+    choices: Choices,
+    opened: Callable[[Way, Portrait, Warn], Driving[Any]],
+    *,
+    model: str,
+    out: AnyPath | None,
+    force: bool,
+    progress: Tell | None,
+    command: str,
+    about: Mapping[str, str] | None = None,
+) -> Result:
+    """The portrait performs what is in the file `how`, which `opened` makes a driver of, for a model's way. `about`:
+    more words for the metadata. See `animate`."""
+    begun = time.perf_counter()
+    who = existing(portrait)
     cast = of_the_cast(who)
     chosen, why = choose(model, choices, cast=cast)
     way = way_of(chosen)
     said: list[str] = []
     warn = once(said.append)
-    source = way.open(how, choices, warn)
+    shown = Portrait.read(who, which=choices.face, max_size=choices.max_size, warn=warn)
+    source = opened(way, shown, warn)
     out = target_of(who, source, out)
     refuse_existing(out, force)
-    artist = way.artist(chosen, Portrait.read(who, which=face, max_size=max_size, warn=warn), choices, source, cast)
+    artist = way.artist(chosen, shown, choices, source, cast)
     hashes = {"portrait": record.content(who), "driving": record.content(how)}
-    command = command or f"animate({who.name!r}, {how.name!r})"
     followed = {} if source.driver is None else {"driver": source.driver}
     job = Job(
         source=source,
@@ -134,20 +164,23 @@ def animate(
         said=said,
         warn=warn,
         hashes=hashes,
-        words=record.words(chosen.name, seed, who, how, command, hashes) | followed | dict(artist.about),
+        words=record.words(chosen.name, choices.seed, who, how, command, hashes)
+        | followed
+        | dict(artist.about)
+        | dict(about or {}),
     )
     made = job.picture() if out.suffix.lower() in STILLS else job.film()
     seconds = time.perf_counter() - begun
     return Result(
         output=str(out),
         model=chosen.name,
-        seed=seed,
+        seed=choices.seed,
         frames=made.frames,
         fps=made.fps,
         seconds=round(seconds, 3),
         frames_per_second=round((made.frames - made.resumed_at) / seconds, 2),
         peak_memory_mb=round(record.peak_memory(), 1),
-        reference_frame=made.reference if made.reference >= 0 else None,
+        reference_frame=made.reference if made.reference >= 0 and source.rest is None else None,
         warnings=[*said, *job.met.warnings(how.name), *artist.warnings],
         width=made.size[0],
         height=made.size[1],
@@ -275,7 +308,7 @@ class Job:
             versions=record.versions(),
             kind=self.kind.name,
             driver=self.source.driver,
-            reader=self.source.reader,
+            **({"mark": self.source.mark} if self.source.mark else {}),
         )
         return Spool(self.out, mark, self.kind)
 
@@ -298,6 +331,13 @@ class Job:
         self.pace.announce(self.opening)
 
     def _reference(self, motion: Iterable[Any]) -> Frame:
+        if self.source.rest is not None:
+            for _ in self.met.along(motion):
+                pass
+            resting: Frame = self.artist.reference_at(
+                self.source.rest, 0, 0 if self.choices.relative is not False else -1
+            )
+            return resting
         found: Frame = reference_in(motion, self.artist, self.met, self.choices.reference_frame, self.source.path.name)
         return found
 

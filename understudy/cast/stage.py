@@ -60,6 +60,11 @@ def film(
         yield from frames(who, motion(how_seed, first, min(64, start + count - first), fps), size, samples, device)
 
 
+def performed(who_seed: int, how: How, style: str | None = None, size: int = 512) -> Iterator[Frame]:
+    """A made-up person doing what is known already, frame by frame."""
+    yield from frames(people.sample([who_seed], style), how, size)
+
+
 def frames(who: Who, how: How, size: int, samples: int = 1, device: torch.device | str = "cpu") -> Iterator[Frame]:
     """`who` (one person) doing each of `how`. Drawn one at a time: a frame does not depend on its neighbours."""
     if samples < 1:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from understudy import __version__
-from understudy.cli import cast, evaluate, full, look, motion, perform, say, train
+from understudy.cli import act, cast, evaluate, full, live, look, motion, perform, say, studio, train
 from understudy.errors import UnderstudyError
 from understudy.extras import absent
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("animate")(perform.animate)
+app.command("act")(act.act)
 app.add_typer(motion.app, name="motion")
 app.command("check")(look.check)
 app.command("models")(look.models)
@@ -34,6 +35,8 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(look.demo)
 app.add_typer(cast.app, name="cast")
 app.command("train")(train.train)
+app.command("studio")(studio.studio)
+app.command("live")(live.live)
 app.command("fetch")(full.fetch)
 app.command("plan")(full.plan)
 app.add_typer(full.weights, name="weights")

@@ -15,7 +15,7 @@ from understudy.cli.options import Force, Json, Out
 if TYPE_CHECKING:
     from understudy.clip import Picture
 
-app = typer.Typer(name="cast", help="Made-up people: pictures and films.", no_args_is_help=True)
+app = typer.Typer(name="cast", help="Made-up people: pictures, films, talking films.", no_args_is_help=True)
 Who = Annotated[int, typer.Option("--who", min=0, help="Seed of the person.")]
 Style = Annotated[
     str | None,
@@ -77,6 +77,60 @@ def film(
 
         words = _words(who, how, style)
         write(path, frames(), fps=fps, metadata=words, lossless=lossless, overwrite=force, warn=say.line)
+    _told(path, count, size, json)
+
+
+@app.command()
+def speak(
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="What is said. [happy], [sad], [angry], [surprised] change the mood.")
+    ],
+    who: Who = 7,
+    how: Annotated[int, typer.Option("--how", min=0, help="Seed of what is chance in the acting.")] = 0,
+    voice: Annotated[
+        str, typer.Option("--voice", help="Language and character of espeak-ng, such as en-us+f2, de, fr+m3.")
+    ] = "en-us",
+    mood: Annotated[str, typer.Option("--mood", help="neutral, happy, sad, angry or surprised.")] = "neutral",
+    rate: Annotated[int, typer.Option("--rate", min=80, max=400, help="Words a minute.")] = 165,
+    fps: Annotated[float, typer.Option("--fps", min=1, max=120, help="Frames a second.")] = 25.0,
+    style: Style = None,
+    size: Size = 512,
+    out: Out = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """A talking film of somebody who does not exist, cast-WHO-speaks.mp4; with -o VOICE.wav, the voice alone."""
+    from understudy.animate.pace import Pace
+    from understudy.cast import stage
+    from understudy.cast.speak.acting import Temper
+    from understudy.cast.speak.lines import phrases_of
+    from understudy.cast.speak.take import Take
+    from understudy.cast.speak.voice import Voice
+    from understudy.cast.speak.voice import speak as said
+    from understudy.clip import write, write_sound
+
+    path = out or Path(f"cast-{who}-speaks.mp4")
+    language, _, variant = voice.partition("+")
+    phrases = phrases_of(text, mood)  # type: ignore[arg-type]
+    take = Take(said(Voice(language, variant, rate), phrases), Temper.of(how), how)
+    if path.suffix.lower() in (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus"):
+        write_sound(path, take.sound, overwrite=force)
+        say.line(f"{path}: {take.seconds:.1f} s")
+        if json:
+            say.object_last({"output": str(path), "seconds": take.seconds})
+        return
+    count = take.frames(fps)
+    with say.progress() as show:
+        pace = Pace(show)
+        pace.begin("drawing", count)
+
+        def frames() -> Iterator[Picture]:
+            for number, frame in enumerate(stage.performed(who, take.how(0, count, fps), style, size), 1):
+                yield frame
+                pace.at(number)
+
+        words = _words(who, how, style) | {"said": text, "voice": voice}
+        write(path, frames(), fps=fps, sound=take.sound, metadata=words, overwrite=force, warn=say.line)
     _told(path, count, size, json)
 
 

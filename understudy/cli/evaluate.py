@@ -42,6 +42,9 @@ def evaluate(
     """Draw MODEL's answer to motions of made-up people, and measure it against the truth, which is known exactly."""
     from understudy.evaluate.scenes import Programme
 
+    if is_actor(model):
+        _audition(model, device, json)
+        return
     if films:
         _films(model, Programme(people=people or 1, seed=seed), steps, device, json)
         return
@@ -62,6 +65,28 @@ def evaluate(
     say.line(f"sheet: {sheet}")
     if json:
         say.object_last({**show.as_object(found), "sheet": str(sheet), "kept": str(kept)})
+
+
+def is_actor(model: str) -> bool:
+    """Whether a model acts, and draws nothing."""
+    from understudy import models
+
+    return any(known.name == model and known.follows == "voice" for known in models.ALL)
+
+
+def _audition(model: str, device: Device, json: bool) -> None:
+    from dataclasses import asdict
+
+    from understudy.evaluate.actors import Audition, audition, table
+
+    with say.progress() as told:
+        found = audition(model, Audition(), device=device.value, progress=told)
+    say.warnings(found.warnings)
+    for line in table(found):
+        say.line(line)
+    if json:
+        about = {name: value for name, value in asdict(found).items() if name not in ("figures", "audition")}
+        say.object_last({**about, **found.figures})
 
 
 def _films(model: str, programme: Programme, steps: int | None, device: Device, json: bool) -> None:

@@ -16,6 +16,9 @@ Face = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Chance; warp uses none.")]
 Model = Annotated[str, typer.Option("--model", help="What draws: `understudy models` lists them.")]
+Host = Annotated[str, typer.Option("--host", help="The address of this machine that is listened at.")]
+Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="The port.")]
+Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")]
 MaxSize = Annotated[int, typer.Option("--max-size", help="The result's longer side, at most, in pixels.")]
 
 

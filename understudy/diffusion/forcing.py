@@ -49,6 +49,31 @@ def logit_normal(levels: Tensor, mean: float = 0.0, deviation: float = 1.0) -> T
     return (mean + deviation * quantile).sigmoid()
 
 
+def as_used(batch: int, frames: int, dice: Tensor, *, chunk: int, history: float) -> Tensor:
+    """Levels as a rollout has them, (batch, frames): finished chunks at a level up to `history`, then a chunk at any
+    level, and each after it one half or one whole level noisier. `dice` (batch, 4), uniform in [0, 1)."""
+    chunks = -(-frames // chunk)
+    number = torch.arange(chunks)[None]
+    live = (dice[:, :1] * chunks).floor()
+    lag = torch.where(dice[:, 1:2] < 0.5, 0.5, 1.0)
+    levels = ((1 - dice[:, 2:3]) * lag + lag * (number - live)).clamp(min=history + 1e-3, max=1)
+    return by_chunk(torch.where(number < live, history * dice[:, 3:], levels), chunk, frames)
+
+
+def fused_weights(level: Tensor, schedule: Schedule, *, clip: float, keep: float) -> Tensor:
+    """How much each frame's error of the clean signal counts, (b, f) in [0, 1]: by its own signal-to-noise ratio, cut
+    at `clip`, fused with that of the frames before it, of which `keep` is kept from frame to frame (fused SNR
+    weighting, section 3.4 of version 2 of the paper)."""
+    alpha, sigma = schedule.alpha(level), schedule.sigma(level)
+    own = ((alpha / sigma.clamp_min(1e-4)).square() / clip).clamp(max=1)
+    before = torch.zeros_like(own)
+    kept = own[:, 0]
+    for frame in range(1, own.shape[1]):
+        before[:, frame] = kept
+        kept = keep * kept + (1 - keep) * own[:, frame]
+    return 1 - (1 - keep * before) * (1 - own)
+
+
 def rollout(
     part: Part,
     noise: Callable[[range], Tensor],

@@ -76,6 +76,24 @@ def _x_portrait_task(recipe: Any, shards: Path) -> Task:
     return task(recipe, shards)
 
 
+def _x_actor_small(own: bool) -> Recipe:
+    from understudy.recipes.x_actor import x_actor_small_own_recipe, x_actor_small_recipe
+
+    return x_actor_small_own_recipe() if own else x_actor_small_recipe()
+
+
+def _x_actor_data(recipe: Any, shards: Path, rank: int, world: int) -> Iterator[tuple[int, int]]:
+    from understudy.recipes.x_actor import prepare
+
+    yield from prepare(recipe, shards, rank, world)
+
+
+def _x_actor_task(recipe: Any, shards: Path) -> Task:
+    from understudy.recipes.x_actor import task
+
+    return task(recipe, shards)
+
+
 def _x_portrait_2_small(stage: str) -> Recipe:
     from understudy.recipes.x_portrait_2 import x_portrait_2_small_stage
 
@@ -121,6 +139,20 @@ ALL = (
     _stage("local", "stage 3: the driver's eyes and mouth"),
     _stage("together", "stage 4: all of it at once"),
     _stage("time", "stage 5: films"),
+    Training(
+        name="x-actor-small",
+        makes="X-Actor small: a voice to motion",
+        recipe=partial(_x_actor_small, False),
+        prepare=_x_actor_data,
+        task=_x_actor_task,
+    ),
+    Training(
+        name="x-actor-small-own",
+        makes="X-Actor small, a second stage (start=FILE): goes on from what it has imagined itself",
+        recipe=partial(_x_actor_small, True),
+        prepare=_x_actor_data,
+        task=_x_actor_task,
+    ),
     _stage_2("expression", "X-Portrait 2 small, stage 1: an encoder of what faces do, by itself"),
     _stage_2("together", "stage 2: the encoder and the generator, end to end"),
     _stage_2("time", "stage 3: films"),

@@ -115,7 +115,7 @@ def faces(
 ) -> Tensor:
     """(n*f, 3, side, side): what the encoder is shown of pictures (n, f, 3, s, s), uint8; changed by chance, a film as
     a whole."""
-    films, frames = pictures.shape[:2]
+    frames = pictures.shape[1]
     alike = recipe.stage == "time"
     each = Chance(dice.seed, tuple(n if alike else n * frames + k for n in dice.numbers for k in range(frames)))
     device, box = pictures.device, box.flatten(0, 1)

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from understudy.clip import Picture, Warn
+from understudy.clip.hear import FLOOR, Heard, hear
 from understudy.clip.media import open_media
 from understudy.clip.sound import Samples, placed, sound_stream
 from understudy.data.check.finding import Finding
-from understudy.data.check.hear import FLOOR, Heard, hear
 from understudy.data.sheet import INK, PAPER
 
 LOWEST_RATE: Final = 16_000  # what speech encoders listen at

@@ -1,0 +1,164 @@
+"""The cast speaks: what is heard, when, and what faces do meanwhile."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from understudy.cast.how import INDEX
+from understudy.cast.landmarks import NAMES
+from understudy.cast.speak import acting, mouth
+from understudy.cast.speak.acting import Temper
+from understudy.cast.speak.lines import HELD_OUT, LANGUAGES, UNSEEN_VARIANTS, VARIANTS, phrases_of, script, vocabulary
+from understudy.cast.speak.take import Take
+from understudy.cast.speak.voice import MOODS, Phone, Phrase, Speech, Voice, bare, speak
+from understudy.errors import BadOption
+
+SAID = "Peter bought a big map. [happy] My mama came home! [angry] Put it back, Bob!"
+
+
+def made() -> Speech:
+    """A speech by hand: silence, then m a p a, in two phrases."""
+    pieces = (("m", 0), ("a", 2), ("p", 0), ("a", 0))
+    phones = tuple(
+        Phone(symbol, 1 + 0.1 * k + 2 * n, 1.1 + 0.1 * k + 2 * n, stress, n)
+        for n in range(2)
+        for k, (symbol, stress) in enumerate(pieces)
+    )
+    spans = (acting.Span(1, 1.4, "happy", 1.0), acting.Span(3, 3.4, "sad", 1.0))
+    samples = np.zeros(5 * 8000, np.float32)
+    for span in spans:
+        inside = slice(round(span.start * 8000), round(span.end * 8000))
+        samples[inside] = 0.5 * np.sin(np.arange(inside.stop - inside.start) * 0.2)
+    return Speech(samples, 8000, phones, spans)
+
+
+@lru_cache(maxsize=1)
+def spoken() -> Speech:
+    pytest.importorskip("espeakng_loader")
+    return speak(Voice("en-us", "f2"), phrases_of(SAID))
+
+
+def test_sounds_lie_inside_what_is_heard_in_order() -> None:
+    speech = spoken()
+    starts = [phone.start for phone in speech.phones]
+    assert starts == sorted(starts) and starts[0] > 0
+    assert all(phone.start < phone.end <= speech.seconds for phone in speech.phones)
+    assert [p.symbol for p in speech.phones if p.phrase == 0][:3] == ["p", "i", "ɾ"]
+    assert [span.mood for span in speech.phrases] == ["neutral", "happy", "angry"]
+    loud = speech.loudness()
+    assert all(loud[int(100 * (p.start + p.end) / 2)] > 0.02 for p in speech.phones if set(p.symbol) & mouth.VOWELS)
+    assert np.abs(speech.samples).max() <= 0.91 and loud[:20].max() < 0.01
+
+
+def test_the_same_is_always_said_the_same() -> None:
+    speech = spoken()
+    again = speak(Voice("en-us", "f2"), phrases_of(SAID))
+    assert np.array_equal(again.samples, speech.samples) and again.phones == speech.phones
+
+
+def test_moods_are_heard() -> None:
+    pytest.importorskip("espeakng_loader")
+    words = "never before this evening"
+    said = {mood: speak(Voice("en-us", "m3"), [Phrase(words, mood)]) for mood in MOODS}
+    long = {mood: one.phrases[0].end - one.phrases[0].start for mood, one in said.items()}
+    power = {mood: float((one.samples**2).sum()) for mood, one in said.items()}
+    assert long["sad"] > long["neutral"] > long["angry"]
+    assert power["sad"] < power["neutral"] < power["angry"]
+
+
+def test_a_voice_that_there_is_not_is_explained() -> None:
+    pytest.importorskip("espeakng_loader")
+    with pytest.raises(BadOption, match="no voice xx-yy"):
+        speak(Voice("xx-yy", ""), [Phrase("hello")])
+    with pytest.raises(BadOption, match="nothing to say"):
+        speak(Voice("en-us", ""), [Phrase("  ")])
+
+
+def test_lips_touch_for_p_b_and_m_and_are_drawn_shut() -> None:
+    from understudy.cast import draw, who
+
+    take = Take(spoken(), Temper(), 3)
+    how = take.how(0, take.frames())
+    closed = how.curve("mouthClose").numpy()
+    lips = [phone for phone in take.speech.phones if phone.symbol in "pbm"]
+    assert len(lips) >= 8
+    for phone in lips:
+        near = range(int(phone.start * 25 - 0.8), int(phone.end * 25 + 0.8) + 2)
+        assert max(closed[k] for k in near) > 0.95, phone
+    frames = torch.from_numpy(np.flatnonzero(closed > 0.97)[:6])
+    with torch.no_grad():
+        drawn = draw.draw(who.sample([5] * len(frames)), how[frames], 64)
+    upper, lower = (
+        [k for k, name in enumerate(NAMES) if name.startswith(f"lip_inner_{side}")] for side in ("upper", "lower")
+    )
+    gap = drawn.landmarks.pixels[:, lower, 1] - drawn.landmarks.pixels[:, upper, 1]
+    assert float(gap[:, len(upper) // 2].max()) < 0.02 * 64
+
+
+def test_silence_rests_the_mouth_and_vowels_open_it() -> None:
+    take = Take(made(), Temper(), 0)
+    how = take.how(0, 125)
+    jaw = how.curve("jawOpen")
+    assert float(jaw[:18].max()) < 0.02 and float(jaw[50:68].max()) < 0.02
+    assert float(jaw[25:36].max()) > 0.2 and float(how.curve("mouthClose")[50:68].max()) < 0.02
+
+
+def test_any_stretch_is_the_same_alone_and_at_any_rate() -> None:
+    take = Take(made(), Temper(), 1)
+    whole, part, twice = take.how(0, 100), take.how(40, 20), take.how(0, 200, 50.0)
+    for name in ("curves", "turn", "place"):
+        assert torch.allclose(getattr(whole, name)[40:60], getattr(part, name), atol=1e-6)
+        assert torch.allclose(getattr(whole, name), getattr(twice, name)[::2], atol=1e-6)
+
+
+def test_moods_come_with_their_phrases_and_stay() -> None:
+    moods = acting.moods(made().phrases, np.array([0.0, 2.5, 4.9]), 0)
+    assert moods.sum(1) == pytest.approx(1)
+    assert moods.argmax(1).tolist() == [MOODS.index("neutral"), MOODS.index("happy"), MOODS.index("sad")]
+
+
+def test_blinks_and_looks_are_as_frequent_as_asked() -> None:
+    seconds = np.arange(3000) / 25
+    for rate in (8.0, 30.0):
+        shut = acting.blinks(made(), Temper(blinks=rate), 2, seconds) > 0.5
+        count = int((np.diff(shut.astype(int)) == 1).sum())
+        assert 0.7 * 2 * rate < count < 1.5 * 2 * rate
+
+
+def test_another_seed_is_another_performance_of_the_same_lips() -> None:
+    one, other = (Take(made(), Temper(), seed).how(0, 100) for seed in (1, 2))
+    assert torch.equal(one.curve("jawOpen"), other.curve("jawOpen"))
+    assert float((one.turn - other.turn).abs().mean()) > 1
+
+
+def test_scripts_hold_out_voices_and_words() -> None:
+    learnt, held = [script(n).voice for n in range(60)], [script(HELD_OUT + n).voice for n in range(20)]
+    assert {voice.variant for voice in learnt} <= set(VARIANTS) and {v.variant for v in held} <= set(UNSEEN_VARIANTS)
+    assert not set(vocabulary("en-us", True)) & set(vocabulary("en-us", False))
+    assert script(3) == script(3) and script(3) != script(4)
+    assert {voice.language for voice in learnt} <= set(LANGUAGES)
+
+
+def test_texts_are_cut_at_sentences_and_moods() -> None:
+    found = phrases_of("One. Two, three! [sad] Four [nonsense] five")
+    assert [(p.text, p.mood) for p in found] == [
+        ("One.", "neutral"), ("Two, three!", "neutral"), ("Four", "sad"), ("five", "sad"),
+    ]  # fmt: skip
+    assert bare("ˈɑ̃ː") == "ɑ" and bare("tʃ") == "tʃ" and bare("") == ""  # noqa: RUF001
+
+
+def test_a_talking_film_has_its_sound(tmp_path: Path) -> None:
+    pytest.importorskip("espeakng_loader")
+    from understudy.cli import main
+    from understudy.clip import read, read_sound
+
+    out = tmp_path / "talk.mp4"
+    assert main(["cast", "speak", "Mama!", "--who", "3", "--size", "64", "-o", str(out), "--fps", "5"]) == 0
+    clip = read(out)
+    assert clip.has_sound and abs(read_sound(out).seconds - float(clip.frames or 0) / 5) < 0.3
+    assert INDEX["jawOpen"] == 17

@@ -1,0 +1,249 @@
+"""A performance: what an actor does to a voice, chunk by chunk, for as long as there is a voice.
+
+Chunks go down a staircase of noise levels one behind the other, so the nearer a chunk is to being shown the cleaner it
+is; those that are finished are said to be a little noisy, and are remembered as keys and values, which are exact
+because they never change. Memory and time for a second are the same after an hour. Every frame's noise is keyed by the
+seed and its number: a stream's performance is the whole file's, and a short one is the beginning of a long one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from understudy.cast.speak.voice import MOODS, Mood
+from understudy.diffusion.forcing import rollout
+from understudy.diffusion.noise import keyed_noise, spread
+from understudy.errors import BadOption
+from understudy.motion.actor import KNOBS, WISHES, Actor, Memory
+from understudy.motion.speech import Rows, silence
+
+KNOB_MIDDLES: Final = (1.0, 17.0, 20.0)
+"""Liveliness; blinks a minute; looks away a minute: the usual ones. What the net is told is the logarithm of the
+ratio."""
+_MOST_LIVELY: Final = 4.0
+_ALL: Final = 1 << 40  # frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a person may ask of an actor. What is None is left to the voice and to chance."""
+
+    mood: Mood | None = None
+    """The label of a mood; without it, the mood is the voice's."""
+    lively: float | None = None
+    """Times the usual movement."""
+    blinks: float | None = None
+    """A minute."""
+    looks: float | None = None
+    """Away, a minute."""
+
+    def __post_init__(self) -> None:
+        if self.mood is not None and self.mood not in get_args(Mood):
+            raise BadOption(f"no mood is called {self.mood}", remedy=f"one of {', '.join(MOODS)}")
+        knobs_ = (("lively", self.lively, _MOST_LIVELY), ("blinks", self.blinks, 90.0), ("looks", self.looks, 120.0))
+        for name, value, most in knobs_:
+            if value is not None and not 0 <= value <= most:
+                raise BadOption(f"{name} = {value:g} is out of range", remedy=f"0 to {most:g}")
+
+    def numbers(self) -> Tensor:
+        """(WISHES,) as the net is told them."""
+        moods = torch.zeros(len(MOODS))
+        if self.mood is not None:
+            moods[MOODS.index(self.mood)] = 1
+        return torch.cat([moods, knobs(self.lively, self.blinks, self.looks)])
+
+
+def knobs(*values: float | None) -> Tensor:
+    """(2 KNOBS,) the numbers besides the mood: their logarithms over the usual, and whether they are known."""
+    told = torch.zeros(2 * KNOBS)
+    for number, (value, middle) in enumerate(zip(values, KNOB_MIDDLES, strict=True)):
+        if value is not None:
+            told[number] = math.log(max(value, middle / 20) / middle)
+            told[KNOBS + number] = 1
+    return told
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tempo:
+    """How a performance is imagined."""
+
+    steps: int
+    """Noise levels of a chunk, from noise to clean."""
+    lag: int
+    """Steps by which a chunk sets out after the one before it: as many as `steps` finishes one first, fewer have more
+    than one on their way."""
+    stabilise: float
+    """The level that finished frames are said to have."""
+    guidance: float
+    """How much more the voice counts than it would by itself; 1 asks the net once instead of twice."""
+    cached: bool = True
+    """Whether finished frames are remembered as keys and values, or gone through again."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.stabilise < 1 / max(self.steps, 1):
+            raise BadOption(
+                "finished frames must be cleaner than any that are not",
+                f"stabilise {self.stabilise} with {self.steps} steps",
+                f"from 0 to under {1 / max(self.steps, 1):.3f}",
+            )
+        if not (math.isfinite(self.guidance) and self.guidance >= 0):
+            raise BadOption(f"a guidance of {self.guidance} leads nowhere", remedy="1 to 3")
+
+
+@dataclass
+class Score:
+    """The sound of a performance, as it is needed: rows by the number of their frame. What lies before the beginning
+    and after the end is silence."""
+
+    source: Iterator[Rows]
+    blank: Rows
+    """(1, a) the row of silence."""
+    keep: int
+    """Frames before the last asked for that may be asked for again."""
+    frames: int | None = None
+    """How many there are, once the end has been seen."""
+    _held: Rows = field(init=False)
+    _first: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self._held = self.blank[:0]
+
+    def rows(self, frames: range) -> Rows:
+        """(f, a) of consecutive frames."""
+        while self.frames is None and self._first + len(self._held) < frames.stop:
+            block = next(self.source, None)
+            if block is None:
+                self.frames = self._first + len(self._held)
+            else:
+                self._held = np.concatenate([self._held, block])
+        lead, first = max(-frames.start, 0), max(frames.start, 0)
+        part = self._held[max(first - self._first, 0) : max(frames.stop - self._first, 0)]
+        missing = max(len(frames) - lead - len(part), 0)
+        ends = (np.repeat(self.blank, count, 0) for count in (lead, missing))
+        found = np.concatenate([next(ends), part, next(ends)])[: len(frames)]
+        drop = max(min(first - self.keep - self._first, len(self._held)), 0)
+        self._held, self._first = self._held[drop:], self._first + drop
+        return found
+
+
+def perform(
+    actor: Actor,
+    sound: Iterable[Rows],
+    tempo: Tempo,
+    *,
+    seed: int = 0,
+    wishes: Wishes | None = None,
+    start: Tensor | None = None,
+) -> Iterator[Tensor]:
+    """Motion (f, d) in its own units, chunk after chunk, for rows of sound as they come (`speech.heard`); as many
+    frames as there are rows. `start` (d,): the row of the portrait that performs, from which the motion sets out."""
+    config = actor.config
+    device = actor.motion_in.weight.device
+    blank = silence(1) if config.bands else np.zeros((1, config.sound), np.float32)
+    keep = config.context + 2 * config.chunk + config.listens if tempo.cached else _ALL
+    score = Score(iter(sound), blank, keep)
+    stage = _Stage(actor, score, (wishes or Wishes()).numbers().to(device), tempo, start)
+
+    def noise(frames: range) -> Tensor:
+        return keyed_noise(seed, frames, (config.motion,), device=device)
+
+    history = config.chunk if tempo.cached else _ALL
+    chunks = rollout(
+        stage.part, noise, config.schedule, chunk=config.chunk, steps=tempo.steps, lag=tempo.lag, history=history,
+        stabilise=tempo.stabilise,
+    )  # fmt: skip
+    shown = 0
+    with torch.no_grad():
+        score.rows(range(0, 1))
+        while score.frames is None or shown < score.frames:
+            chunk = next(chunks)
+            score.rows(range(shown, shown + len(chunk) + 1))  # whether there is a frame after these
+            left = len(chunk) if score.frames is None else score.frames - shown
+            shown += len(chunk)
+            if left > 0:
+                yield actor.natural(chunk[:left])
+
+
+class _Stage:
+    """The net with what it hears, is told and remembers, as a `Part` of a rollout."""
+
+    def __init__(self, actor: Actor, score: Score, wishes: Tensor, tempo: Tempo, start: Tensor | None) -> None:
+        self.actor, self.score, self.wishes, self.tempo = actor, score, wishes, tempo
+        self.twice = tempo.guidance != 1
+        self.memories: list[Memory] | None = None
+        self.begins = 0
+        self.end = 0
+        if start is not None:
+            self._keep(self._shrunk(actor.normal(start.to(wishes.device))[None]), -1)
+
+    def part(self, noisy: Tensor, level: Tensor, numbers: Sequence[int]) -> Tensor:
+        """The clean guess for finished frames (they are not looked at) and for those on their way."""
+        frames = range(numbers[0], numbers[-1] + 1)
+        done = int((level <= self.tempo.stabilise).int().cumprod(0).sum())
+        if self.tempo.cached and done:
+            fresh = frames.start + done - self.end
+            if fresh:
+                self._keep(noisy[done - fresh : done], self.end)
+            noisy, level, frames = noisy[done:], level[done:], frames[done:]
+        clean = self._asked(noisy, level, frames)
+        return torch.cat([noisy.new_zeros(done, noisy.shape[1]), clean]) if self.tempo.cached and done else clean
+
+    def _asked(self, noisy: Tensor, level: Tensor, frames: range) -> Tensor:
+        """With guidance, the net is asked with the voice and without it, at once."""
+        answers = self._net(noisy, level, frames)[0].float()
+        if not self.twice:
+            return answers[0]
+        told, untold = answers
+        clean: Tensor = untold + self.tempo.guidance * (told - untold)
+        return clean
+
+    def _net(self, noisy: Tensor, level: Tensor, frames: range) -> tuple[Tensor, list[Memory]]:
+        actor, near = self.actor, self.actor.config.listens
+        rows = torch.from_numpy(self.score.rows(range(frames.start - near, frames.stop + near))).to(noisy.device)
+        films = 2 if self.twice else 1
+        told = torch.tensor([True, False][:films], device=noisy.device)
+        sound = actor.listen(rows[None].expand(films, -1, -1), told)
+        wishes = self.wishes.expand(films, len(frames), WISHES)
+        answer, kept = actor(
+            noisy[None].expand(films, -1, -1), level[None].expand(films, -1), sound, wishes, frames.start, self.memories
+        )
+        return answer, kept
+
+    def _shrunk(self, clean: Tensor) -> Tensor:
+        """Clean motion as finished frames are given: as at their level, without noise."""
+        told = torch.full((len(clean),), self.tempo.stabilise, device=clean.device)
+        return spread(self.actor.config.schedule.alpha(told), clean) * clean
+
+    def _keep(self, given: Tensor, first: int) -> None:
+        """Remember finished frames, and forget those beyond the context."""
+        level = torch.full((len(given),), self.tempo.stabilise, device=given.device)
+        _, fresh = self._net(given, level, range(first, first + len(given)))
+        if self.memories is None:
+            self.memories, self.begins = fresh, first
+        else:
+            self.memories = [
+                Memory(torch.cat([old.key, new.key], 2), torch.cat([old.value, new.value], 2))
+                for old, new in zip(self.memories, fresh, strict=True)
+            ]
+        self.end = first + len(given)
+        config = self.actor.config
+        oldest = self.end // config.chunk * config.chunk - config.context
+        drop = max(oldest - self.begins, 0)
+        if drop:
+            self.memories = [Memory(m.key[:, :, drop:], m.value[:, :, drop:]) for m in self.memories]
+            self.begins += drop
+
+
+def whole(chunks: Iterable[Tensor]) -> Tensor:
+    """All of a performance, (f, d)."""
+    parts = list(chunks)
+    if not parts:
+        raise BadOption("there is nothing to perform", "no sound")
+    return torch.cat(parts)

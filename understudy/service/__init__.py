@@ -1,0 +1,1 @@
+"""The edges: a page and a camera for people, jobs over HTTP for programs. Thin, over `animate`."""
