@@ -16,7 +16,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "understudy"
 # Downstream is downwards: a stage imports from itself and from those above it.
 FLOW = [
     "errors", "extras", "device", "ahead",
-    "clip", "face", "cast", "diffusion", "motion", "generator", "weights", "models", "provenance", "animate",
+    "clip", "face", "cast", "diffusion", "motion", "generator", "weights", "models", "published", "provenance",
+    "animate",
     "data", "train", "recipes", "demo", "evaluate", "service", "cli", "__main__",
 ]  # fmt: skip
 DEAF = {"diffusion", "train"}  # mathematics and the loop: they have never heard of faces

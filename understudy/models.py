@@ -377,10 +377,12 @@ X_PORTRAIT_2 = Model(
     commercial=False,
     follows="code",
     modules=("torch", "diffusers", "transformers"),
-    weights=("x-portrait-2.safetensors",),
+    weights=("x-portrait-2.safetensors", "clip-pictures.safetensors"),
     config=x_portrait_2,
     manner=published_manner_2,
 )
+PUBLISHED = (X_PORTRAIT, X_PORTRAIT_2)
+"""Whose weights others have published, in files that hold all of their nets."""
 ALL = (WARP, X_PORTRAIT_SMALL, X_PORTRAIT_2_SMALL, X_ACTOR_SMALL, X_PORTRAIT, X_PORTRAIT_2)
 
 

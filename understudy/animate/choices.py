@@ -12,6 +12,7 @@ from understudy.errors import BadOption, MediaError
 from understudy.generator.warp import Amounts, WarpOptions
 from understudy.models import (
     ALL,
+    PUBLISHED,
     WARP,
     X_PORTRAIT_2,
     X_PORTRAIT_2_SMALL,
@@ -25,7 +26,7 @@ from understudy.motion.retouch import Retouch
 PARTS: Final = ("mouth", "eyes", "brows", "pose")
 MOST: Final = 3.0  # of strength
 STEPS: Final = 1000  # of denoising, at most
-DRAWING: Final = (WARP, X_PORTRAIT_SMALL, X_PORTRAIT_2_SMALL)  # what this version can draw with
+DRAWING: Final = (WARP, X_PORTRAIT_SMALL, X_PORTRAIT_2_SMALL, *PUBLISHED)  # what this version can draw with
 KNOWING: Final = (X_PORTRAIT_2_SMALL, X_PORTRAIT_SMALL)  # what draws the cast, the better one first
 TAG: Final = "cast"  # the word in a picture's metadata by which the cast's pictures are known
 
@@ -108,13 +109,13 @@ def choose(model: str, choices: Choices, *, cast: bool = False, commercial: bool
         raise BadOption(
             f"the licence of {chosen.name} does not allow commercial use", chosen.licence, f"--model, of {free}"
         )
-    if chosen not in DRAWING:
+    if chosen not in DRAWING or (chosen in PUBLISHED and not chosen.here):
         raise BadOption(
             f"{chosen.name} cannot draw here"
             if not chosen.here
             else f"this version cannot draw with {chosen.name} yet",
-            f"it needs {chosen.needs}",
-            "--model warp, which needs nothing; `understudy models` lists all",
+            f"it needs {chosen.needs}" + (f"; it lacks {lacking}" if (lacking := missing_from(chosen)) else ""),
+            "--model warp, which needs nothing; `understudy models` lists all, `understudy fetch` gets them",
         )
     for option, problem, remedy in _strange_to(chosen, choices):
         raise BadOption(f"{chosen.name} takes no {option}: {problem}", remedy=remedy)
@@ -146,7 +147,7 @@ def _automatic(choices: Choices, cast: bool) -> tuple[Model, str]:
         return WARP, f"draws it: built in (the portrait is one of the cast, but {'; '.join(reasons)})"
     why = "draws it: built in, for photos and paintings"
     if X_PORTRAIT_2.here:
-        why += " (x-portrait-2 is installed, and this version cannot draw with it yet)"
+        why += " (x-portrait-2 is installed: --model x-portrait-2 draws with it)"
     return WARP, why
 
 

@@ -27,7 +27,7 @@ from understudy.face.framing import framed
 from understudy.face.mesh import Floats
 from understudy.face.portrait import Portrait
 from understudy.generator.generator import Cues, Likeness, Manner, first_cue
-from understudy.models import Model
+from understudy.models import PUBLISHED, Model
 from understudy.motion.code import MotionCode
 from understudy.motion.frames import MotionFrames
 
@@ -76,7 +76,8 @@ class Imagined(ABC, Generic[M, R]):
     def likeness(self) -> Likeness:
         """What the generator knows of the portrait, computed when it is first drawn."""
         with torch.no_grad():
-            return self.known.generator.likeness(tensor_of(self.own)[None].to(self.device))
+            own, sight = tensor_of(self.own)[None].to(self.device), self.known.sight
+            return self.known.generator.likeness(own, None if sight is None else sight(own))
 
     @abstractmethod
     def reference(self, motion: Iterable[M]) -> R | None:
@@ -103,6 +104,10 @@ class Imagined(ABC, Generic[M, R]):
         """From the second step of a few frames, and from decoding them: the first step is never like the others."""
         if not frames:
             return 0.0
+        if self.model in PUBLISHED:  # a trial would take minutes
+            from understudy.published.plan import plan
+
+            return frames * plan(self.model, device=str(self.device), steps=self.choices.steps).seconds
         generator, config = self.known.generator, self.known.generator.config
         tried, marks = max(config.window // TRIED, 1), list[float]()
         told = self.trial(tried).to(self.device)
@@ -157,7 +162,7 @@ class Imagined(ABC, Generic[M, R]):
 
     def _strangeness(self, cast: bool) -> list[str]:
         """What is to be said of somebody whom the model does not know."""
-        if cast:
+        if cast or self.model in PUBLISHED:
             return []
         name, advice = self.portrait.name, "--model warp draws photos and paintings"
         least = self.known.foreign_below

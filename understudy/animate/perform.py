@@ -21,6 +21,7 @@ from understudy.clip.landing import beside, refuse_existing
 from understudy.clip.media import existing, once
 from understudy.errors import BadOption
 from understudy.face.portrait import Portrait
+from understudy.models import PUBLISHED, Model
 from understudy.motion.kinds import Kind
 from understudy.motion.retouch import Retouch
 from understudy.provenance.hashes import content
@@ -168,7 +169,7 @@ def perform(
         out=out,
         force=force,
         pace=Pace(progress or nobody),
-        opening=f"{chosen.name} {why}" + FOLLOWED.get(source.driver or "", ""),
+        opening=f"{chosen.name} {why}" + FOLLOWED.get(source.driver or "", "") + expected(chosen, choices),
         said=said,
         warn=warn,
         hashes=hashes,
@@ -200,6 +201,16 @@ def perform(
         drawing_seconds=round(begun + seconds - made.watched, 3),
         driver=source.driver,
     )
+
+
+def expected(chosen: Model, choices: Choices) -> str:
+    """What is to be expected of a full-size model on this device, and what to use instead where it is slow."""
+    if chosen not in PUBLISHED:
+        return ""
+    from understudy.published.plan import advice, pace, plan
+
+    found = plan(chosen, device=choices.device, steps=choices.steps)
+    return f": {pace(found.seconds)} on {found.device}" + (f"; {words}" if (words := advice(found)) else "")
 
 
 def target_of(portrait: Path, source: Driving[Any], out: AnyPath | None) -> Path:

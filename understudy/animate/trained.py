@@ -15,7 +15,10 @@ from torch import Tensor
 from understudy import weights
 from understudy.errors import BadWeights, MissingFile, UnknownModel
 from understudy.generator.generator import Generator, GeneratorConfig
-from understudy.models import Model, weights_file
+from understudy.generator.sight import Sight
+from understudy.models import PUBLISHED, Model, weights_file
+from understudy.published import loading
+from understudy.published.plan import best_dtype
 from understudy.weights import About, Weights
 
 FOREIGN: Final = "foreign_below"
@@ -36,10 +39,14 @@ class Trained:
     """Differs when the weights do."""
     encoder_mark: str = ""
     """Differs when those of the motion encoder do: by it codes are known."""
+    sight: Sight | None = None
+    """What looks at the portrait besides, where the generator is told a context of it."""
 
     @property
     def foreign_below(self) -> float | None:
         """dB; None where nothing was measured."""
+        if not self.abouts:
+            return None
         figures: Mapping[str, float] = self.abouts[0].figures
         if FOREIGN in figures:
             return figures[FOREIGN]
@@ -64,6 +71,9 @@ def trained(model: Model, device: torch.device | str = "cpu") -> Trained:
 
     Errors: `MissingFile` for weights that are not here, `BadWeights` for such as do not fit, `UnknownModel` for a
     model that has no weights of its own."""
+    if model in PUBLISHED:
+        files = tuple(_existing(model, name) for name in model.weights)
+        return _whole(model, files, tuple(path.stat().st_mtime_ns for path in files), str(device))
     if model.config is None or len(model.weights) != 2:
         raise UnknownModel(f"{model.name} is not drawn by trained weights of this project", remedy="x-portrait-small")
     paths = tuple(_existing(model, name) for name in model.weights)
@@ -83,13 +93,23 @@ def _made(model: Model, paths: tuple[Path, ...], times: tuple[int, ...], device:
     return Trained(net.to(device), (pictures.about, rest.about), tuple(said), mark, _encoder_mark(model, net))
 
 
+@lru_cache(maxsize=1)
+def _whole(model: Model, paths: tuple[Path, ...], times: tuple[int, ...], device: str) -> Trained:
+    """A published model, in the type that suits the device."""
+    dtype = best_dtype(torch.device(device))
+    net = loading.generator(paths[0], dtype, device)
+    sees = loading.sight(paths[1], dtype, device) if len(paths) > 1 else None
+    mark = "; ".join(map(loading.mark, paths))
+    return Trained(net, (), (), mark, _encoder_mark(model, net), sees)
+
+
 def _encoder_mark(model: Model, net: Generator) -> str:
     """A word for what makes codes; "" where nothing does."""
     if net.encoder is None:
         return ""
     found = sha256()
     for name, value in sorted(net.encoder.model.state_dict().items()):
-        found.update(name.encode() + value.float().numpy().tobytes())
+        found.update(name.encode() + value.float().cpu().numpy().tobytes())
     return f"{model.name} {found.hexdigest()[:16]}"
 
 
@@ -118,6 +138,8 @@ def _existing(model: Model, name: str) -> Path:
         raise MissingFile(
             f"{model.name} has no weights here",
             f"{name} is neither shipped with this package nor in $UNDERSTUDY_WEIGHTS (~/.cache/understudy)",
-            f"`understudy train {name.removesuffix('.safetensors')}`, and put what it makes there; or --model warp",
+            f"`understudy fetch {model.name}` and `understudy weights convert`, or --model warp"
+            if model in PUBLISHED
+            else f"`understudy train {Path(name).stem}`, and put what it makes there; or --model warp",
         )
     return path

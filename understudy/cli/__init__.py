@@ -16,6 +16,7 @@ from understudy.cli import (
     batch,
     cast,
     evaluate,
+    full,
     live,
     look,
     motion,
@@ -56,6 +57,9 @@ app.command("live")(live.live)
 app.command("serve")(serve.serve)
 app.command("batch")(batch.batch)
 app.command("verify")(verify.verify)
+app.command("fetch")(full.fetch)
+app.command("plan")(full.plan)
+app.add_typer(full.weights, name="weights")
 
 
 def _version(asked: bool) -> None:

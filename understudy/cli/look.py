@@ -36,11 +36,19 @@ def check(
         raise typer.Exit(1)
 
 
-def models(json: Json = False) -> None:
+def models(
+    name: Annotated[
+        str | None, typer.Argument(help="One model, counted part by part on no memory at all.", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> None:
     """What can draw here, what can be had, and under which licence."""
     from understudy.models import listing
     from understudy.provenance.licences import in_use
 
+    if name is not None:
+        _parts(name, json)
+        return
     found, beneath = listing(), in_use()
     if json:
         say.object_last({"models": found, "in_use": beneath})
@@ -57,6 +65,29 @@ def models(json: Json = False) -> None:
     for part in beneath:
         parts.add_row(*part.values())
     Console().print("", parts)
+
+
+def _parts(name: str, json: bool) -> None:
+    """A model's parameters and tensors."""
+    from understudy.models import named
+    from understudy.published.counts import counted
+
+    found = counted(named(name))
+    if json:
+        say.object_last(found)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("part", box=None, pad_edge=False)
+    for column in ("parameters", "tensors"):
+        table.add_column(column, justify="right")
+    for part in found.parts:
+        table.add_row(part.name, f"{part.parameters:,}", f"{part.entries:,}")
+    table.add_row(found.model, f"{found.parameters:,}", f"{found.entries:,}", style="bold")
+    for part in found.published:
+        table.add_row(f"as published: {part.name}", f"{part.parameters:,}", f"{part.entries:,}")
+    Console().print(table)
 
 
 def bench(

@@ -48,6 +48,8 @@ SPACINGS: dict[str, Callable[[int], Tensor]] = {
     "leading": samplers.leading_levels,
     "trailing": samplers.trailing_levels,
 }
+FRESH = 0xF2E5
+"""The purpose of a step's own noise: of the steps after it as well, counted on."""
 HINTS_TOGETHER = 8
 """Frames whose hints are encoded at once: a fixed number, so that the chunks in which cues come change nothing."""
 
@@ -121,7 +123,7 @@ class Manner:
     """How to draw: nothing of it shapes the weights. `guidance` 1 is none, and half the work."""
 
     steps: int
-    sampler: Literal["ddim", "euler", "heun", "dpm_solver"]
+    sampler: Literal["ddim", "euler", "heun", "dpm_solver", "consistency"]
     spacing: Literal["even", "latent_diffusion", "leading", "trailing"]
     guidance: float
     seed: int = 0
@@ -305,7 +307,14 @@ class Generator(nn.Module):
             noisy = noise if begin is None else noised(begin, noise, levels[:1].expand(len(noise)), config.schedule)
             if known is not None:
                 denoise = held(denoise, known, noise[: len(known)], config.schedule)
-            states = SAMPLERS[manner.sampler](denoise, noisy, levels, config.schedule)
+            if manner.sampler == "consistency":  # of distilled nets, which are noised afresh after every step
+
+                def fresh(step: int) -> Tensor:
+                    return keyed_noise(manner.seed, window.frames, shape, purpose=FRESH + step, device=levels.device)
+
+                states = samplers.consistency(denoise, noisy, levels, config.schedule, fresh)
+            else:
+                states = SAMPLERS[manner.sampler](denoise, noisy, levels, config.schedule)
             latents = samplers.last(_watched(states, window, stepped))
             return latents if known is None else torch.cat([known, latents[len(known) :]])
 

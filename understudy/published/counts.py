@@ -1,0 +1,93 @@
+"""How many numbers a model has, part by part, counted on the meta device: `understudy models NAME`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from understudy.errors import UnknownModel
+from understudy.generator.generator import Generator, part
+from understudy.models import Model
+from understudy.published.sources import X_PORTRAIT, X_PORTRAIT_2, sight_config
+from understudy.published.tables import NOISE, shapes_of
+
+SAID: Final = {
+    "backbone": "U-Net: Stable Diffusion's part",
+    "time": "U-Net: along the film",
+    "motion": "U-Net: to the motion code",
+    "reference": "reference net",
+    "control 0": "control net: the whole face",
+    "control 1": "control net: eyes and mouth",
+    "autoencoder": "autoencoder",
+    "encoder": "motion encoder",
+    "context": "what everybody is told (kept)",
+}
+TEXT_TOWER: Final = ("CLIP's text tower (published, not needed here)", 123_060_480, 196)
+"""X-Portrait's file has it; one answer of it is kept. A test counts it in transformers' own class."""
+UNET: Final = ("backbone", "motion", "time")
+
+
+@dataclass(frozen=True)
+class Part:
+    """`entries`: tensors in a file, buffers included."""
+
+    name: str
+    parameters: int
+    entries: int
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A model's parts, and what of it was published."""
+
+    model: str
+    parts: list[Part]
+    parameters: int
+    entries: int
+    published: list[Part]
+
+
+def counted(model: Model) -> Counted:
+    """Errors: `UnknownModel` for one without networks; `MissingExtra` where a part is another library's own."""
+    if model.config is None:
+        raise UnknownModel(f"{model.name} has no networks to count", remedy="x-portrait, x-portrait-2 or a small one")
+    with torch.device("meta"):
+        net = Generator(model.config())
+    trained = dict(net.named_parameters())
+    found: dict[str, list[int]] = {}
+    for name, value in net.state_dict().items():
+        numbers = found.setdefault(part(name), [0, 0])
+        numbers[0] += value.numel() if name in trained else 0
+        numbers[1] += 1
+    parts = [Part(said, *found[name]) for name, said in SAID.items() if name in found]
+    return Counted(
+        model.name,
+        parts,
+        sum(each.parameters for each in parts),
+        sum(each.entries for each in parts),
+        _published(model, found),
+    )
+
+
+def _published(model: Model, found: dict[str, list[int]]) -> list[Part]:
+    """The published files' own sums."""
+    unet = Part("U-Net", *map(sum, zip(*(found[name] for name in UNET if name in found), strict=True)))
+    if model.name == X_PORTRAIT.name:
+        nets = [numbers for name, numbers in found.items() if name != "context"]
+        text, schedule = Part(*TEXT_TOWER), Part("schedule", 0, len(NOISE))
+        return [unet, text, schedule, _sum("the whole file", [Part("", *n) for n in nets] + [text, schedule])]
+    if model.name == X_PORTRAIT_2.name:
+        from understudy.generator.sight import Sight
+
+        tower = shapes_of(Sight, sight_config())
+        numbers = sum(torch.Size(shape).numel() for name, (shape, _) in tower.items() if "position_ids" not in name)
+        return [unet, Part("CLIP's picture tower (beside it)", numbers, len(tower))]
+    return []
+
+
+def _sum(name: str, parts: Iterable[Part]) -> Part:
+    parts = list(parts)
+    return Part(name, sum(each.parameters for each in parts), sum(each.entries for each in parts))

@@ -1,0 +1,99 @@
+"""What the released scripts do to pictures and boxes before anything is drawn, faults included: see `parity`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from understudy.errors import BadOption
+from understudy.generator.hints import BLACK
+
+Floats = npt.NDArray[np.float64]
+
+SMALL: Final = 256
+"""Sides of the pictures in which X-Portrait's script looks for landmarks."""
+SHIFTED: Final = ((43, 48), (37, 42), (49, 68))
+"""The landmarks, of 68, whose means its patches are put around: left eye, right eye, mouth; each one too late."""
+WHOLE: Final = ((42, 48), (36, 42), (48, 68))
+"""The landmarks that are eyes and mouth."""
+MOST_FRAMES: Final = 500
+RATE: Final = 25
+ROOM: Final = 1.1
+SMOOTH: Final = 5.0  # frames
+
+
+def frames_taken(count: int, *, start: int = 0, out_frames: int = 0, skip: int = 1) -> range:
+    """Which of `count` driving frames X-Portrait's script draws: all for 0; for -1, which its own example has, all but
+    the last."""
+    end = count if out_frames == 0 else start + min(count, out_frames) * skip
+    return range(count)[start:end][::skip]
+
+
+def centres(points: Tensor, side: int, *, shifted: bool) -> Tensor:
+    """Where patches go, (n, 3, 2) in pixels of a picture of `side`, from 68 landmarks (n, 68, 2) in one of 256:
+    rounded, pushed inside and only then enlarged, so always even. `shifted` as released, or where the parts are."""
+    edge = SMALL // 8
+    parts = [points[:, first:end].mean(1) for first, end in (SHIFTED if shifted else WHOLE)]
+    near = torch.stack(parts, 1).round().clamp(edge, SMALL - 1 - edge)
+    return (near * (side / SMALL)).trunc()
+
+
+def patched(pictures: Tensor, middles: Tensor) -> Tensor:
+    """Pictures (n, 3, s, s) in [-1, 1], black but for squares of s/4 around the middles (n, k, 2), their last row and
+    column one short of the middle's other side, as slices are."""
+    half, shown = pictures.shape[-1] // 8, torch.full_like(pictures, BLACK)
+    for one, middle, of in zip(shown, middles.long().tolist(), pictures, strict=True):
+        for x, y in middle:
+            rows, columns = slice(y - half, y + half), slice(x - half, x + half)
+            one[:, rows, columns] = of[:, rows, columns]
+    return shown
+
+
+def left_square(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """What X-NeMo's script keeps of a driving frame (h, w, 3): as many columns as there are rows, from the left."""
+    return picture[:, : picture.shape[0]]
+
+
+def widened(box: Floats, height: int, width: int) -> Floats:
+    """A face's box (left, top, right, bottom) as a square of 1.1 times its longer side; as it was where that square
+    would leave the picture."""
+    middle, side = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]).max() * ROOM
+    square = np.concatenate([middle - side / 2, middle + side / 2])
+    return box if _outside(square, height, width) else square
+
+
+def driving_boxes(boxes: Floats, height: int, width: int) -> Floats:
+    """The squares (f, 4) that X-NeMo's script cuts out of driving frames, from the detector's boxes (f, 4): of the size
+    of the first, widened and made even, along the smoothed middles, and pushed inside."""
+    if not len(boxes):
+        raise BadOption("there is no driving frame", "0 boxes")
+    first = widened(boxes[0], height, width)
+    size = np.array([round(first[2] - first[0]) // 2 * 2, round(first[3] - first[1]) // 2 * 2], np.float64)
+    middles = np.stack([(first[:2] + first[2:]) / 2, *((box[:2] + box[2:]) / 2 for box in boxes[1:])])
+    return np.stack([_placed(middle, size, height, width) for middle in smoothed(middles)])
+
+
+def smoothed(values: Floats) -> Floats:
+    """(f, k) under a bell of 5 frames that ends after 4 deviations; beyond its ends a film is mirrored."""
+    reach = int(4 * SMOOTH + 0.5)
+    away = np.arange(-reach, reach + 1)
+    bell = np.exp(-0.5 * (away / SMOOTH) ** 2)
+    longer = np.pad(values, ((reach, reach), (0, 0)), mode="symmetric")
+    each = [np.convolve(column, bell / bell.sum(), mode="valid") for column in longer.T]
+    return np.stack(each, 1)
+
+
+def _placed(middle: Floats, size: Floats, height: int, width: int) -> Floats:
+    box = np.concatenate([middle - size / 2, middle + size / 2])
+    right = max(-box[0], 0) + min(width - 1 - box[2], 0)
+    down = max(-box[1], 0) + min(height - 1 - box[3], 0)
+    return np.asarray(box + np.array([right, down, right, down]), np.float64)
+
+
+def _outside(box: Floats, height: int, width: int) -> bool:
+    left, top, right, bottom = box
+    return bool(left < 0 or top < 0 or right > width - 1 or bottom > height - 1)
