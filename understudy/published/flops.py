@@ -142,7 +142,7 @@ def most_at_once(work: Callable[[], object]) -> int:
         stack.enter_context(_Fused())
         living = stack.enter_context(_Living())
         work()
-    return living.most
+    return int(living.most)
 
 
 class _Given:
