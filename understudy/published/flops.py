@@ -171,11 +171,11 @@ class _Fused(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class _Living(TorchDispatchMode):
+class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Keeps count of the storages that were made since it began and are still there."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.most = 0
         self._there: dict[int, tuple[StorageWeakRef, int]] = {}
 
@@ -185,8 +185,8 @@ class _Living(TorchDispatchMode):
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor) and leaf.untyped_storage()._cdata not in before:
                 storage = leaf.untyped_storage()
-                self._there[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
-        self._there = {key: value for key, value in self._there.items() if not value[0].expired()}
+                self._there[storage._cdata] = StorageWeakRef(storage), storage.nbytes()  # type: ignore[no-untyped-call]
+        self._there = {key: value for key, value in self._there.items() if not value[0].expired()}  # type: ignore[no-untyped-call]
         self.most = max(self.most, sum(size for _, size in self._there.values()))
         return out
 

@@ -107,7 +107,7 @@ def film(
 @torch.no_grad()
 def shown(generator: Generator, latents: Tensor, how: Released) -> Iterator[Tensor]:
     """The frames of a film's latents, as many at once as in the scripts."""
-    for some in latents.split(how.together):
+    for some in latents.split(how.together):  # type: ignore[no-untyped-call]
         yield generator.autoencoder.decode(some).clamp(-1, 1)
 
 
@@ -185,7 +185,7 @@ class _Parts:
         self.context: Tensor = shared
         self.nobody = self.context if context is None else torch.zeros_like(self.context)
         nets = zip(generator.control_nets, cues.hints, strict=True)
-        self.hints = [torch.cat([net.encode(some) for some in hint.split(8)]) for net, hint in nets]
+        self.hints = [torch.cat([net.encode(some) for some in hint.split(8)]) for net, hint in nets]  # type: ignore[no-untyped-call]
         self.notes: tuple[float, list[Note]] | None = None
 
     def of(self, noisy: Tensor, level: Tensor, frames: Sequence[int]) -> Tensor:
@@ -231,7 +231,7 @@ class _Parts:
         if self.notes is None or self.notes[0] != now:
             told = level.new_tensor([now])
             net = self.generator.reference
-            each = [net(some, told, self.context) for some in self.portraits.split(self.generator.config.window)]
+            each = [net(some, told, self.context) for some in self.portraits.split(self.generator.config.window)]  # type: ignore[no-untyped-call]
             notes = [torch.cat(parts) for parts in zip(*each, strict=True)]
             self.notes = now, [*self.generator.unet.remembered(notes)] if len(notes[0]) == 1 else [*notes]
         kept = self.notes[1]
