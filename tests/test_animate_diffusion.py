@@ -446,8 +446,9 @@ def test_without_weights(
 
 
 def test_without_torch(portrait: Path, driver: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "understudy.animate.by_diffusion")
-    monkeypatch.delattr("understudy.animate.by_diffusion")
+    for name in ("by_diffusion", "by_code", "imagined"):
+        monkeypatch.delitem(sys.modules, f"understudy.animate.{name}", raising=False)
+        monkeypatch.delattr(f"understudy.animate.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtra, match="x-portrait-small needs torch"):
         animate(portrait, driver, model=SMALL, out=tmp_path / "never.mp4")

@@ -97,7 +97,6 @@ def test_sounds_are_what_comfyui_means_by_them(nodes: ModuleType) -> None:
 
 
 def test_a_picture_speaks(nodes: ModuleType) -> None:
-    pytest.importorskip("understudy.animate.act")
     tone = 0.3 * torch.sin(torch.arange(16_000) * 0.1) * (torch.sin(torch.arange(16_000) * 0.002) > 0)
     voice = {"waveform": tone[None, None], "sample_rate": 16_000}
     frames, fps, sound = call(

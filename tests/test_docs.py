@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from importlib import resources
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,7 @@ def commands(page: Path) -> list[list[str]]:
             words = shlex.split(line, comments=True)
             while words and ("=" in words[0] and not words[0].startswith("-")):
                 words = words[1:]  # VARIABLE=value before a command
+            words = [*takewhile(lambda word: word not in ("<", ">", "|"), words)]
             if words and words[0].rpartition("/")[2] == "understudy":
                 found.append(words[1:])
     return found

@@ -128,7 +128,7 @@ class Act:
         self, portrait: torch.Tensor, voice: dict[str, Any], model: str, strength: float, seed: int
     ) -> tuple[torch.Tensor, float, dict[str, Any]]:
         """Frames, their rate, and the sound as it came."""
-        from understudy.animate.act import act
+        from understudy.animate import act
 
         with tempfile.TemporaryDirectory(prefix="understudy-") as folder:
             where = Path(folder)
