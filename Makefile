@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHONS := python3 python3.12 python3.11 python3.10 python
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# Processes that test at once; a file's tests stay together. 0: one, in which prints and breakpoints are seen.
+WORKERS ?= 2
 say = @printf '\n-- %s\n'
 
 # Two threads are slower than one where another program keeps a core busy; a larger machine may say otherwise.
@@ -41,7 +43,7 @@ endif
 
 test: lint
 	$(say) 'pytest (some minutes)'
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/test.done
 	$(say) 'ruff and mypy'

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from understudy import recipes
 from understudy.errors import BadOption
 from understudy.recipes.autoencoder import autoencoder_small
-from understudy.recipes.recipe import changed, names
+from understudy.recipes.recipe import changed, names, public
 
 
 def test_listing_is_quick() -> None:
@@ -68,3 +70,8 @@ def test_every_field_has_a_name_and_recipes_are_frozen() -> None:
     with pytest.raises(AttributeError):
         value.rate = 1.0  # type: ignore[misc]
     assert hash(value) == hash(autoencoder_small())
+
+
+def test_weights_do_not_say_where_files_lay() -> None:
+    recipe = replace(autoencoder_small(), start=f"{os.sep}somewhere{os.sep}before.safetensors")
+    assert public(recipe)["start"] == "before.safetensors" and public(recipe)["rate"] == recipe.rate

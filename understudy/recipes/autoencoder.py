@@ -29,7 +29,7 @@ from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig
 from understudy.generator.layers import PictureNorm
 from understudy.models import small_autoencoder
 from understudy.recipes.objectives import divergence, edges, far, told_apart, unlike, weighed
-from understudy.recipes.recipe import Recipe, found
+from understudy.recipes.recipe import Recipe, found, public
 from understudy.train.journal import tiled
 from understudy.train.task import Batch, Judgement, Loss, Moment, Plan, Task, Turn
 
@@ -262,7 +262,7 @@ class Exam:
         about = weights.About(
             name=self.recipe.name,
             config=replace(self.recipe.config, scale=self.scale),
-            recipe=weights.as_json(self.recipe),
+            recipe=public(self.recipe),
             commit=weights.commit(),
             figures={"step": float(step), **self.scores},
             storage=self.recipe.storage,

@@ -20,6 +20,7 @@ from understudy.errors import BadOption
 from understudy.generator.generator import SAMPLERS, SPACINGS, Generator, GeneratorConfig, Manner, part
 from understudy.recipes.autoencoder import pixels, psnr
 from understudy.recipes.portrayal import PortrayalRecipe, Question, question, source
+from understudy.recipes.recipe import public
 from understudy.train.journal import tiled
 from understudy.train.task import Judgement
 
@@ -75,7 +76,7 @@ class Exam(ABC):
         about = weights.About(
             name=self.recipe.name,
             config=self.config,
-            recipe={**weights.as_json(self.recipe), "looks": self.looks},
+            recipe={**public(self.recipe), "looks": self.looks},
             commit=weights.commit(),
             figures={"step": float(step), **self.scores},
             storage=self.recipe.storage,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import types
 import typing
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
+from understudy import weights
 from understudy.errors import BadOption
 from understudy.models import weights_file
 from understudy.train.task import Plan
@@ -25,10 +27,18 @@ class Recipe:
     """A file of weights to begin with, or the name of a shipped one, or "" for chance."""
 
 
-def found(weights: str) -> Path:
+def found(name: str) -> Path:
     """A file of weights: where it is, or shipped or fetched under that name."""
-    path = Path(weights)
-    return path if path.exists() else weights_file(weights) or path
+    path = Path(name)
+    return path if path.exists() else weights_file(name) or path
+
+
+def public(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as weights that are given to others say it: files by their names, and not where they lay."""
+    said: dict[str, Any] = weights.as_json(recipe)
+    return {
+        name: Path(value).name if isinstance(value, str) and os.sep in value else value for name, value in said.items()
+    }
 
 
 Value = TypeVar("Value")

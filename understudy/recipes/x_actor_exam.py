@@ -21,6 +21,7 @@ from understudy.motion.perform import perform, whole
 from understudy.motion.space import PLAYED
 from understudy.motion.space import rows_of as motion_of
 from understudy.motion.speech import FPS, Rows, rows_of
+from understudy.recipes.recipe import public
 from understudy.train.task import Judgement
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Exam:
         about = weights.About(
             name=self.recipe.name,
             config=self.recipe.config,
-            recipe=weights.as_json(self.recipe),
+            recipe=public(self.recipe),
             commit=weights.commit(),
             figures={"step": float(step), **self.scores},
             storage=self.recipe.storage,
