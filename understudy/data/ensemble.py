@@ -10,7 +10,7 @@ n // (people * moments).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -56,6 +56,8 @@ class Ensembles:
     style: str | None = None
     stages: Stages = PLAIN
     at_once: int = 8
+    device: str = "cpu"
+    """Where they are drawn. They come from there as bytes, and go to shards."""
 
     @property
     def kind(self) -> str:
@@ -101,15 +103,22 @@ class Ensembles:
     def _drawn(self, numbers: list[int]) -> dict[str, Tensor]:
         seeds = [self.first + n // self.pictures * self.people + n // self.moments % self.people for n in numbers]
         hows = how.joined([self.moment(n // self.pictures, n % self.moments) for n in numbers])
-        drawn = draw.draw(who.sample(seeds, self.style), hows, self.size, stages=self.stages)
+        people = who.sample(seeds, self.style).to(self.device)
+        drawn = draw.draw(people, hows.to(self.device), self.size, stages=self.stages)
         fine = F.max_pool2d(torch.maximum(drawn.masks.eyes, drawn.masks.mouth)[:, None], FINE)[:, 0]
-        return {
+        found = {
             "picture": to_bytes(drawn.image),
             "ground": to_bytes(F.avg_pool2d(drawn.masks.background[:, None], 2)[:, 0]),
             "fine": to_bytes(fine),
             "centres": centres(drawn.landmarks.pixels),
             "outline": drawn.landmarks.pixels[:, list(OUTLINE)],
         }
+        return {name: value.cpu() for name, value in found.items()}
+
+
+def drawn_on(ensembles: Ensembles, device: str) -> Ensembles:
+    """The same, drawn there; many at once where that is not a CPU, whose cache holds few."""
+    return replace(ensembles, device=device, at_once=ensembles.at_once if device == "cpu" else 64)
 
 
 def centres(pixels: Tensor) -> Tensor:

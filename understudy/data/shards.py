@@ -101,6 +101,7 @@ class Shards:
             gap = next(end for start, end in zip(self.starts, ends, strict=False) if start != end)
             raise MediaError(f"{folder} has gaps", f"no sample {gap}", "the command that makes shards")
         self.count = min(ends[-1], count or ends[-1])
+        self._opened: dict[int, Any] = {}
 
     def __len__(self) -> int:
         return self.count
@@ -112,9 +113,11 @@ class Shards:
 
     def _one(self, index: int, names: Sequence[str] | None) -> Samples:
         shard = bisect_right(self.starts, index) - 1
-        with safe_open(self.paths[shard], "pt") as file:
-            wanted = file.keys() if names is None else names
-            return {name: file.get_slice(name)[index - self.starts[shard]] for name in wanted}
+        if shard not in self._opened:  # and kept so: its pages are the system's, not ours
+            self._opened[shard] = safe_open(self.paths[shard], "pt")
+        file = self._opened[shard]
+        wanted = file.keys() if names is None else names
+        return {name: file.get_slice(name)[index - self.starts[shard]] for name in wanted}
 
 
 class Shuffled:

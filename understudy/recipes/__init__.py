@@ -23,9 +23,9 @@ class Training:
     name: str
     makes: str
     recipe: Callable[[], Recipe]
-    prepare: Callable[[Any, Path, int, int], Iterator[tuple[int, int]]]
-    """(recipe, shards, rank, world): make this process's share of the data that is not there yet, and wait for the
-    others; yields (made, wanted)."""
+    prepare: Callable[[Any, Path, int, int, str], Iterator[tuple[int, int]]]
+    """(recipe, shards, rank, world, device): make this process's share of the data that is not there yet, and wait for
+    the others; yields (made, wanted)."""
     task: Callable[[Any, Path], Task]
     """(recipe, shards): what the loop needs to know."""
 
@@ -46,10 +46,10 @@ def _autoencoder_small() -> Recipe:
     return autoencoder_small()
 
 
-def _autoencoder_data(recipe: Any, shards: Path, rank: int, world: int) -> Iterator[tuple[int, int]]:
+def _autoencoder_data(recipe: Any, shards: Path, rank: int, world: int, device: str) -> Iterator[tuple[int, int]]:
     from understudy.recipes.autoencoder import prepare
 
-    yield from prepare(recipe, shards, rank, world)
+    yield from prepare(recipe, shards, rank, world, device)
 
 
 def _autoencoder_task(recipe: Any, shards: Path) -> Task:
@@ -64,10 +64,10 @@ def _x_portrait_small(stage: str) -> Recipe:
     return x_portrait_small_stage(stage)
 
 
-def _portrayal_data(recipe: Any, shards: Path, rank: int, world: int) -> Iterator[tuple[int, int]]:
+def _portrayal_data(recipe: Any, shards: Path, rank: int, world: int, device: str) -> Iterator[tuple[int, int]]:
     from understudy.recipes.portrayal import prepare
 
-    yield from prepare(recipe, shards, rank, world)
+    yield from prepare(recipe, shards, rank, world, device)
 
 
 def _x_portrait_task(recipe: Any, shards: Path) -> Task:
@@ -82,10 +82,10 @@ def _x_actor_small(own: bool) -> Recipe:
     return x_actor_small_own_recipe() if own else x_actor_small_recipe()
 
 
-def _x_actor_data(recipe: Any, shards: Path, rank: int, world: int) -> Iterator[tuple[int, int]]:
+def _x_actor_data(recipe: Any, shards: Path, rank: int, world: int, device: str) -> Iterator[tuple[int, int]]:
     from understudy.recipes.x_actor import prepare
 
-    yield from prepare(recipe, shards, rank, world)
+    yield from prepare(recipe, shards, rank, world, device)
 
 
 def _x_actor_task(recipe: Any, shards: Path) -> Task:

@@ -22,7 +22,7 @@ from understudy import weights
 from understudy.cast.who import STYLES, TRAINING_STYLES
 from understudy.data import shards
 from understudy.data.drawn import HELD_OUT, Drawing, looks
-from understudy.data.ensemble import Ensembles, drawn_ahead
+from understudy.data.ensemble import Ensembles, drawn_ahead, drawn_on
 from understudy.diffusion.noise import chance
 from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig
@@ -283,10 +283,12 @@ class Exam:
         return torch.cat(truths), torch.cat(results), float(torch.stack(sizes).mean().sqrt())
 
 
-def prepare(recipe: AutoencoderRecipe, folder: Path, rank: int = 0, world: int = 1) -> Iterator[tuple[int, int]]:
+def prepare(
+    recipe: AutoencoderRecipe, folder: Path, rank: int = 0, world: int = 1, device: str = "cpu"
+) -> Iterator[tuple[int, int]]:
     """Draw ahead what is not there yet, one process of several its share; yields (drawn, wanted)."""
     if recipe.pictures:
-        ensembles = Ensembles(size=recipe.size)
+        ensembles = drawn_on(Ensembles(size=recipe.size), device)
         yield from drawn_ahead(ensembles, folder / ensembles.kind, recipe.pictures, rank, world)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from understudy import weights
 from understudy.data import shards
-from understudy.data.ensemble import CALM, EACH, Ensembles, drawn_ahead, mirrored
+from understudy.data.ensemble import CALM, EACH, Ensembles, drawn_ahead, drawn_on, mirrored
 from understudy.diffusion.noise import chance, noised, target
 from understudy.generator.autoencoder import Autoencoder
 from understudy.generator.generator import GeneratorConfig, Manner
@@ -186,14 +186,18 @@ def error_of(given: Tensor, noisy: Noisy, batch: Batch, recipe: PortrayalRecipe)
     return error.mean()
 
 
-def prepare(recipe: PortrayalRecipe, folder: Path, rank: int = 0, world: int = 1) -> Iterator[tuple[int, int]]:
+def prepare(
+    recipe: PortrayalRecipe, folder: Path, rank: int = 0, world: int = 1, device: str = "cpu"
+) -> Iterator[tuple[int, int]]:
     """Draw ahead, and read with the autoencoder, what is not there yet; yields (done, wanted)."""
     ensembles = source(recipe)
+    if isinstance(ensembles, Ensembles):
+        ensembles = drawn_on(ensembles, device)
     drawn, place = folder / ensembles.kind, folder / ensembles.kind / latents_name(recipe)
     yield from drawn_ahead(ensembles, drawn, recipe.pictures, rank, world)
     if shards.complete(place, recipe.pictures, EACH):
         return
-    pictures, net = shards.Shards(drawn, recipe.pictures), reader(recipe)
+    pictures, net = shards.Shards(drawn, recipe.pictures), reader(recipe).to(device)
 
     @torch.no_grad()
     def read(numbers: range) -> dict[str, Tensor]:
@@ -201,9 +205,9 @@ def prepare(recipe: PortrayalRecipe, folder: Path, rank: int = 0, world: int = 1
         for begin in range(numbers.start, numbers.stop, 16):
             seen = pictures.at(range(begin, min(begin + 16, numbers.stop)), ("picture",))["picture"]
             both = torch.stack([seen, seen.flip(-1)], 1).flatten(0, 1)
-            with torch.autocast("cpu", torch.bfloat16):
-                latents = net.encode(pixels({"picture": both}))
-            made.append(latents.half().reshape(-1, 2, *latents.shape[1:]))
+            with torch.autocast(torch.device(device).type, torch.bfloat16):
+                latents = net.encode(pixels({"picture": both.to(device)}))
+            made.append(latents.half().reshape(-1, 2, *latents.shape[1:]).cpu())
         return {"latent": torch.cat(made)}
 
     about = {"autoencoder": latents_name(recipe)}

@@ -80,6 +80,7 @@ def _course(course: Course, wish: Wish, tell: Callable[[str], None]) -> Outcome:
 def _training(training: Training, wish: Wish, tell: Callable[[str], None]) -> Outcome:
     import torch
 
+    from understudy.device import choose
     from understudy.recipes.recipe import changed
     from understudy.train.loop import train
 
@@ -91,7 +92,8 @@ def _training(training: Training, wish: Wish, tell: Callable[[str], None]) -> Ou
     rank, world = int(os.environ.get("RANK") or 0), int(os.environ.get("WORLD_SIZE") or 1)
     last: Step | None = None
     with _stopping() as asked:
-        for done, wanted in training.prepare(recipe, shards, rank, world):
+        drawing = "cuda" if choose(wish.device).type == "cuda" else "cpu"
+        for done, wanted in training.prepare(recipe, shards, rank, world, drawing):
             if rank == 0:
                 tell(f"drawing ahead: {done} of {wanted}")
             if asked:

@@ -293,8 +293,11 @@ def imagined(
     return given
 
 
-def prepare(recipe: XActorRecipe, folder: Path, rank: int = 0, world: int = 1) -> Iterator[tuple[int, int]]:
-    """Speak ahead what is not there yet, one process of several its share; yields (made, wanted)."""
+def prepare(
+    recipe: XActorRecipe, folder: Path, rank: int = 0, world: int = 1, device: str = "cpu"
+) -> Iterator[tuple[int, int]]:
+    """Speak ahead what is not there yet, one process of several its share; yields (made, wanted). It is the CPU that
+    speaks, whatever the device."""
     yield from spoken_ahead(Talk(seconds=recipe.seconds), folder / FOLDER, recipe.takes, rank, world)
 
 
