@@ -49,12 +49,12 @@ WORDS: Final[Mapping[str, Words]] = {
         NOBODY + " Irises, teeth and glasses are soft; heads turned beyond 30 degrees are less certain.",
     ),
     "x-actor-small": Words(
-        "A voice to a performance: 58 numbers a frame (ARKit's 52 coefficients, turn and place of the head), without end.",
-        "800 takes of 16 s spoken by espeak-ng and acted by this project's own program, and nothing else; nobody's voice "
-        "and nobody's face had a part in it",
+        "A voice to a performance without end: 58 numbers a frame, ARKit's 52 coefficients, turn and place of the head.",
+        "800 takes of 16 s spoken by espeak-ng and acted by this project's own program, and nothing else; nobody's "
+        "voice and nobody's face had a part in it",
         "30 minutes on two CPU cores that other programs shared; no second stage",
-        "Its voices were synthesised, so real speech is new to it. Moods and slow changes of expression are less learnt "
-        "than lips. It is not to be used to put words into anybody's mouth (see the README).",
+        "Its voices were synthesised, so real speech is new to it. Moods and slow changes of expression are less "
+        "learnt than lips. It is not to be used to put words into anybody's mouth (see the README).",
     ),
     "bridge": Words(
         "What MediaPipe's coefficients say, as what the cast's own coefficients do: numbers for `--driver bridge`.",
