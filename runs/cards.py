@@ -49,7 +49,7 @@ WORDS: Final[Mapping[str, Words]] = {
         NOBODY + " Irises, teeth and glasses are soft; heads turned beyond 30 degrees are less certain.",
     ),
     "x-actor-small": Words(
-        "A voice to a performance without end: 58 numbers a frame, ARKit's 52 coefficients, turn and place of the head.",
+        "A voice to a performance without end: 58 numbers a frame (ARKit's coefficients, turn and place).",
         "800 takes of 16 s spoken by espeak-ng and acted by this project's own program, and nothing else; nobody's "
         "voice and nobody's face had a part in it",
         "30 minutes on two CPU cores that other programs shared; no second stage",

@@ -130,3 +130,14 @@ def test_no_two_frames_share_a_generator() -> None:
     seeds = {N.chance(5, frame).initial_seed() for frame in range(20_000)}
     assert len(seeds) == 20_000
     assert {N.chance(2**32 + 5, 0).initial_seed()} != {N.chance(5, 0).initial_seed()}
+
+
+def test_noise_that_frames_share_is_the_same_in_all_of_them_and_still_noise() -> None:
+    own, half, same = (N.alike_noise(3, range(40, 46), (64, 64), alike) for alike in (0.0, 0.5, 1.0))
+    assert torch.equal(own, N.keyed_noise(3, range(40, 46), (64, 64)))
+    assert all(torch.equal(frame, same[0]) for frame in same)
+    assert abs(float((half[0] * half[1]).mean()) - 0.5) < 0.05
+    assert all(abs(float(noise.std()) - 1) < 0.05 for noise in (own, half, same))
+    assert torch.equal(half[2:3], N.alike_noise(3, [42], (64, 64), 0.5)), (
+        "a frame's noise is its own, whatever is beside it"
+    )

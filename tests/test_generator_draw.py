@@ -281,3 +281,13 @@ def test_one_film_can_be_overfitted() -> None:
         optimiser.step()
         losses.append(float(loss.detach()))
     assert sum(losses[-10:]) < 0.45 * sum(losses[:10])
+
+
+def test_with_noise_that_frames_share_a_still_driver_gives_a_still_film() -> None:
+    generator = made(FRAMES)
+    for value in (p for name, p in generator.named_parameters() if part(name) == "time"):
+        value.data.zero_()  # or the place in a window would tell frames apart
+    still = together([cues_for(FRAMES, 1)] * 9)
+    restless, calm = (drawn(generator, still, 9, replace(MANNER, alike=alike)) for alike in (0.0, 1.0))
+    assert torch.diff(restless, dim=0).abs().max() > 1e-2
+    assert torch.diff(calm, dim=0).abs().max() < 1e-4

@@ -311,7 +311,7 @@ def small_manner() -> Manner:
     """A film of two seconds while one waits."""
     from understudy.generator.generator import Manner
 
-    return Manner(steps=8, sampler="dpm_solver", spacing="even", guidance=1.0)
+    return Manner(steps=8, sampler="dpm_solver", spacing="even", guidance=1.0, alike=1.0)
 
 
 WARP = Model(

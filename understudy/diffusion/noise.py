@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -228,6 +228,9 @@ def denoiser(net: Denoise, schedule: Schedule, prediction: Prediction) -> Denois
     return denoise
 
 
+_COMMON: Final = 0x636F6D6D
+
+
 def chance(seed: int, index: int = 0, purpose: int = 0) -> torch.Generator:
     """A CPU generator for one frame (or step) of one seed and purpose.
 
@@ -247,6 +250,20 @@ def keyed_noise(
     """
     drawn = [torch.randn(tuple(shape), generator=chance(seed, frame, purpose)) for frame in frames]
     return (torch.stack(drawn) if drawn else torch.empty(0, *shape)).to(device)
+
+
+def alike_noise(
+    seed: int, frames: Iterable[int], shape: Sequence[int], alike: float, *, device: torch.device | str = "cpu"
+) -> Tensor:
+    """As `keyed_noise`, but a share `alike` of its variance is the same in all frames of a film (the mixed noise of
+    PYoCo, Ge et al. 2023): what is not decided by the driver is then decided once and not in every frame anew."""
+    own = keyed_noise(seed, frames, shape, device=device)
+    return mixed_noise(keyed_noise(seed, [0], shape, purpose=_COMMON, device=device), own, alike)
+
+
+def mixed_noise(common: Tensor, own: Tensor, alike: float) -> Tensor:
+    """Standard normal noise of which a share `alike` of the variance is common."""
+    return own if not alike else alike**0.5 * common + (1 - alike) ** 0.5 * own
 
 
 def _wide(signal: Tensor) -> Tensor:

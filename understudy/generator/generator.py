@@ -23,6 +23,7 @@ from understudy.diffusion.noise import (
     RectifiedFlow,
     Schedule,
     VariancePreserving,
+    alike_noise,
     denoiser,
     keyed_noise,
     noised,
@@ -120,13 +121,15 @@ class GeneratorConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Manner:
-    """How to draw: nothing of it shapes the weights. `guidance` 1 is none, and half the work."""
+    """How to draw: nothing of it shapes the weights. `guidance` 1 is none, and half the work; `alike`: how much of the
+    noise is the same in all frames, see `alike_noise`."""
 
     steps: int
     sampler: Literal["ddim", "euler", "heun", "dpm_solver", "consistency"]
     spacing: Literal["even", "latent_diffusion", "leading", "trailing"]
     guidance: float
     seed: int = 0
+    alike: float = 0.0
     decoded_together: int = 4
 
 
@@ -302,7 +305,7 @@ class Generator(nn.Module):
         begin = self._beginning(likeness)
 
         def sample(window: Window, told: list[Cues], known: Tensor | None) -> Tensor:
-            noise = keyed_noise(manner.seed, window.frames, shape, device=levels.device)
+            noise = alike_noise(manner.seed, window.frames, shape, manner.alike, device=levels.device)
             denoise = self._denoise(likeness, notes_at, together(told), still, manner.guidance)
             noisy = noise if begin is None else noised(begin, noise, levels[:1].expand(len(noise)), config.schedule)
             if known is not None:

@@ -19,7 +19,7 @@ from torch import Tensor
 from understudy import weights
 from understudy.data import shards
 from understudy.data.ensemble import CALM, EACH, Ensembles, drawn_ahead, drawn_on, mirrored
-from understudy.diffusion.noise import chance, noised, target
+from understudy.diffusion.noise import chance, mixed_noise, noised, target
 from understudy.generator.autoencoder import Autoencoder
 from understudy.generator.generator import GeneratorConfig, Manner
 from understudy.recipes.autoencoder import pixels
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from understudy.data.footage import Footage
 
 _PICK, _LEVEL, _NOISE, _TOLD = range(0x7870, 0x7874)
+_COMMON = 0x636F6D6D
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +170,10 @@ def noisy_answers(batch: Batch, moment: Moment, recipe: PortrayalRecipe) -> Nois
     films, frames = answer.shape[:2]
     drawn = moment.chance.normal(1 if recipe.stage == "time" else frames, purpose=_LEVEL)
     level = (drawn * recipe.level_spread + recipe.level_middle).sigmoid().expand(films, frames).to(answer.device)
-    noise = moment.chance.normal(*answer.shape[1:], purpose=_NOISE).to(answer.device)
+    noise = moment.chance.normal(*answer.shape[1:], purpose=_NOISE)
+    if recipe.stage == "time":  # as films are drawn
+        noise = mixed_noise(moment.chance.normal(1, *answer.shape[2:], purpose=_COMMON), noise, recipe.manner.alike)
+    noise = noise.to(answer.device)
     told = (moment.chance.uniform(purpose=_TOLD) >= recipe.dropped).to(answer.device)
     return Noisy(
         latents=noised(answer, noise, level, config.schedule),
