@@ -312,7 +312,7 @@ def broken(change: Change, path: Path) -> Path:
 
 CHANGES: dict[str, Change] = {
     "other version": lambda t, a: a.update(version="2"),
-    "other kind": lambda t, a: a.update(kind="code"),
+    "other kind": lambda t, a: a.update(kind="thoughts"),
     "other format": lambda t, a: a.clear(),
     "rate of nothing": lambda t, a: a.update(rate="1/0"),
     "negative rate": lambda t, a: a.update(rate="-5"),
