@@ -21,7 +21,7 @@ from understudy.generator.autoencoder import (
 )
 from understudy.generator.blocks import CodeConfig, MotionModule, TimeConfig, TimeModule
 from understudy.generator.control import ControlConfig, ControlNet, HintConfig, added
-from understudy.generator.layers import Attention, LevelEmbedding, fitted
+from understudy.generator.layers import Attention, KeyValue, LevelEmbedding, fitted, looked
 from understudy.generator.reference import ReferenceConfig, ReferenceNet, as_one, thinned
 from understudy.generator.unet import UNet, UNetConfig
 
@@ -389,3 +389,12 @@ print("lived", sum(value.grad is not None for value in net.parameters()))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stdout.startswith("lived"), done.stderr[-500:]
+
+
+def test_plain_products_are_the_fused_kernel() -> None:
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 3, count, 8) for count in (5, 7, 7))
+    plain = looked(query, KeyValue(key, value))
+    with torch.no_grad():
+        fused = looked(query, KeyValue(key, value))
+    assert not torch.equal(plain, fused) and torch.allclose(plain, fused, atol=1e-6)

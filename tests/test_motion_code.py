@@ -20,7 +20,7 @@ from understudy.motion.encoder import Encoder, EncoderConfig, Probe, boxed, cut,
 from understudy.motion.fan import FanConfig, FanNet, Look
 from understudy.motion.file import MotionFile
 from understudy.motion.kinds import CODE
-from understudy.motion.probing import fill, measured, ridge
+from understudy.motion.probing import curves_mirrored, fill, measured, ridge
 from understudy.motion.reading import in_the_film, read_code
 
 RATE = Fraction(25)
@@ -311,3 +311,11 @@ def test_places_are_the_published_ones() -> None:
     embeddings = pytest.importorskip("diffusers.models.embeddings")
     theirs = embeddings.get_1d_sincos_pos_embed_from_grid(16, torch.arange(32), output_type="pt")
     assert torch.allclose(places(32, 16), theirs.float(), atol=1e-6)
+
+
+def test_a_mirror_of_a_mirror_is_nothing() -> None:
+    curves = torch.rand(5, len(NAMES))
+    once = curves_mirrored(curves)
+    assert torch.equal(curves_mirrored(once), curves) and not torch.equal(once, curves)
+    for name in ("jawOpen", "pitch", "tongueOut"):
+        assert torch.equal(once[:, NAMES.index(name)], curves[:, NAMES.index(name)])

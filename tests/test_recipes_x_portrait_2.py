@@ -21,11 +21,11 @@ from understudy.data.vary import FOOTAGE
 from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder
 from understudy.generator.generator import Generator, GeneratorConfig, part
-from understudy.motion.code import NAMES
+from understudy.motion.code import NAMES, TURN
 from understudy.motion.encoder import EncoderConfig, FaceNetConfig
 from understudy.recipes import COURSES, named
 from understudy.recipes.following import Doers, Learner, XPortrait2Recipe, faces
-from understudy.recipes.portrayal import prepare
+from understudy.recipes.portrayal import prepare, question
 from understudy.recipes.rehearsal import blindness
 from understudy.recipes.x_portrait import task as task_x_portrait
 from understudy.recipes.x_portrait_2 import (
@@ -130,6 +130,29 @@ def test_every_stage_goes_on_from_the_one_before_and_moves_its_own_parts_only(gr
     assert kept.about.config == config, "which says all that is needed to build it"
 
 
+def test_curves_are_read_off_codes_as_they_are_seen(ground: Path) -> None:
+    """What a picture's people do is told with it, left for right where the picture is seen in a mirror."""
+    recipe = toy("together", ground)
+    model, data = made(recipe, ground)
+    batch = data.batch(range(16))
+    asked = [question(recipe, data.ensembles, data.count, n) for n in range(16)]
+    assert {q.mirrored for q in asked} == {True, False}
+    here, there = NAMES.index("eyeBlinkLeft"), NAMES.index("eyeBlinkRight")
+    for q, curves in zip(asked, batch["curves"], strict=True):
+        for driver, seen in zip(q.drivers, curves, strict=True):
+            done = data.ensembles.moment(0, driver % data.ensembles.moments)
+            assert seen[NAMES.index("yaw")] == done.turn[0, 0] / TURN * (-1 if q.mirrored else 1)
+            assert seen[there if q.mirrored else here] == done.curve("eyeBlinkLeft")
+    loss = learning(model, batch, moment(*range(16)), recipe)
+    assert model.reading is not None and "unread" in loss.parts
+    code, curves = torch.randn(64, 12), torch.randn(64, 55)
+    model.reading.fc.weight.data.zero_()
+    model.reading.fc.bias.data.zero_()
+    model.reading.spread.fill_(2.0)
+    assert torch.allclose(model.reading(code, curves), (curves / 2).square().mean())
+    assert task(replace(recipe, read=0.0), ground).model.reading is None
+
+
 @pytest.mark.parametrize("stage", ["expression", "together", "time"])
 def test_a_stopped_stage_resumes_bit_for_bit(ground: Path, tmp_path: Path, stage: str) -> None:
     start = ""
@@ -173,7 +196,7 @@ def test_backbone_and_reference_are_taken_from_an_x_portrait(ground: Path, tmp_p
 
 def test_the_loss_about_noise_teaches_the_encoder(ground: Path) -> None:
     """Nothing but the diffusion: no head, nobody to be alike to."""
-    recipe = toy("together", ground, alike=0.0, dropped=0.0)
+    recipe = toy("together", ground, alike=0.0, read=0.0, dropped=0.0)
     recipe = replace(recipe, head=replace(recipe.head, weight=0.0))
     model, data = made(recipe, ground)
     assert model.head is None and model.critic is None
@@ -186,7 +209,7 @@ def test_the_loss_about_noise_teaches_the_encoder(ground: Path) -> None:
 
 def test_the_code_is_all_that_is_known_of_the_driver(ground: Path) -> None:
     """Another driver with the same code and box: the same loss. Another box, or code: another."""
-    recipe = toy("together", ground, alike=0.0, dropped=0.0)
+    recipe = toy("together", ground, alike=0.0, read=0.0, dropped=0.0)
     recipe = replace(recipe, head=replace(recipe.head, weight=0.0))
     model, data = made(recipe, ground)
     batch = data.batch(range(4))

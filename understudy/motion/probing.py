@@ -6,16 +6,31 @@ import torch
 from torch import Tensor
 
 from understudy.cast.how import How
-from understudy.motion.code import TURN
+from understudy.motion.code import NAMES, TURN
 from understudy.motion.encoder import Probe
 
 WEIGHT = 1e-3
 """Of a ridge, of the variance of what is known."""
 
 
+def _other_side(name: str) -> str:
+    for here, there in (("Left", "Right"), ("Right", "Left")):
+        if name.endswith(here):
+            return name.removesuffix(here) + there
+    return name
+
+
+_ACROSS = tuple(NAMES.index(_other_side(name)) for name in NAMES)
+
+
 def curves_of(how: How) -> Tensor:
     """(n, 55), in the order of `code.NAMES`: coefficients, and turns in wholes of `TURN` degrees."""
     return torch.cat([how.curves, how.turn / TURN], 1)
+
+
+def curves_mirrored(curves: Tensor) -> Tensor:
+    """What (n, 55) of `curves_of` are in a mirror: left is right, and the head turns and leans the other way."""
+    return curves[:, list(_ACROSS)] * curves.new_tensor([-1 if name in ("yaw", "roll") else 1 for name in NAMES])
 
 
 def ridge(known: Tensor, wanted: Tensor, weight: float = WEIGHT) -> tuple[Tensor, Tensor]:

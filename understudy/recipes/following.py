@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from understudy.data import shards
 from understudy.data.vary import FOOTAGE, varied
 from understudy.errors import BadOption
 from understudy.generator.generator import Generator, GeneratorConfig
 from understudy.motion.encoder import Encoder, EncoderConfig, boxed, cut
-from understudy.motion.probing import curves_of
+from understudy.motion.probing import curves_mirrored, curves_of
 from understudy.recipes.autoencoder import Critic
 from understudy.recipes.head import Head, HeadRecipe
 from understudy.recipes.portrayal import PortrayalRecipe, Question, Questions
@@ -45,21 +46,41 @@ class XPortrait2Recipe(PortrayalRecipe):
     alike: float
     """How much it costs that two people who do the same have different codes, of how different codes are (see
     `blindness`): an identity filter, for the cast alone (`cross`)."""
+    read: float
+    """How much it costs that curves cannot be read off codes by straight lines, as a share of how much they move: for
+    the cast alone, whose curves are known. 0: nobody says what there is to see, as published."""
     adversary: float
     """How strongly the encoder is pushed against a net that tells people by their codes (gradient reversal)."""
     head: HeadRecipe
 
 
-class Learner(nn.Module):
-    """The generator, and what is there for its training alone."""
+class Reading(nn.Module):
+    """Curves by straight lines from codes, learnt with them."""
 
-    def __init__(self, config: GeneratorConfig, recipe: XPortrait2Recipe, people: int) -> None:
+    spread: Tensor
+
+    def __init__(self, code: int, spread: Tensor) -> None:
+        super().__init__()
+        self.fc = nn.Linear(code, len(spread))
+        self.register_buffer("spread", spread)
+
+    def forward(self, code: Tensor, curves: Tensor) -> Tensor:
+        """The share of what curves (n, k) do that is not in codes (n, d), about 1 - R^2, averaged over curves."""
+        missed: Tensor = ((self.fc(code).float() - curves) / self.spread).square().mean()
+        return missed
+
+
+class Learner(nn.Module):
+    """The generator, and what is there for its training alone. `spread` as `Reading`'s."""
+
+    def __init__(self, config: GeneratorConfig, recipe: XPortrait2Recipe, people: int, spread: Tensor | None) -> None:
         super().__init__()
         self.generator = Generator(config)
         code = self.encoder.config.code
         headed = recipe.head.weight > 0 and recipe.stage != "time"
         self.head = Head(recipe.head.config, code) if headed else None
         self.critic = Critic(recipe.head.critic) if headed else None
+        self.reading = None if spread is None else Reading(code, spread)
         self.guess = nn.Linear(code, people) if recipe.adversary and recipe.stage != "time" else None
 
     @property
@@ -72,6 +93,10 @@ class Learner(nn.Module):
 
 class Doers(Questions):
     """Questions, with pictures of all who do something, and where their faces are."""
+
+    def __init__(self, recipe: PortrayalRecipe, pictures: shards.Shards, latents: shards.Shards) -> None:
+        super().__init__(recipe, pictures, latents)
+        self.known: dict[tuple[int, int], Tensor] = {}
 
     def more(self, asked: Sequence[Question], turned: Tensor) -> Batch:
         """uint8 pictures: `driver` (n, f, 3, s, s) with `ground`; boxes: `box` (n, f, 3) of drivers, `then` (n, 3) of
@@ -86,6 +111,8 @@ class Doers(Questions):
         }  # fmt: skip
         if self.recipe.stage == "time":
             return batch
+        if not self.recipe.data:
+            batch |= {"curves": torch.stack([self._curves(q, bool(t)) for q, t in zip(asked, turned, strict=True)])}
         portrait = self.seen([(q.portrait,) for q in asked], turned, "picture", "centres")
         truth = self.seen([q.answers for q in asked], turned, "picture", "ground", "centres", "fine")
         return batch | {
@@ -94,14 +121,30 @@ class Doers(Questions):
             "truth_fine": truth["fine"],
         }  # fmt: skip
 
+    def _curves(self, asked: Question, turned: bool) -> Tensor:
+        """What drivers do, (f, 55), as it is seen."""
+        curves = torch.cat([self._done(number) for number in asked.drivers])
+        return curves_mirrored(curves) if turned else curves
+
+    def _done(self, number: int) -> Tensor:
+        """What is done in a picture, (1, 55); all people of an ensemble do the same."""
+        each, moments = self.ensembles.pictures, self.ensembles.moments
+        ensemble, moment = number // each, number % moments
+        if (ensemble, moment) not in self.known:
+            self.known[ensemble, moment] = curves_of(self.ensembles.moment(ensemble, moment))
+        return self.known[ensemble, moment]
+
+    def spread(self, count: int) -> Tensor:
+        """How much each curve moves, (55,): its standard deviation over about so many pictures, not under 0.05."""
+        numbers = range(0, len(self.pictures), max(len(self.pictures) // count, 1) | 1)
+        return torch.cat([self._done(number) for number in numbers]).std(0).clamp_min(0.05)
+
     def examples(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """About so many pictures (n, 3, s, s), uint8, from all over, their boxes, and what is done in them, (n, 55)."""
         every = max(len(self.pictures) // count, 1) | 1  # odd, so that all moments come
         numbers = range(0, len(self.pictures), every)
         seen = self.pictures.at(numbers, ("picture", "centres"))
-        each, moments = self.ensembles.pictures, self.ensembles.moments
-        hows = [self.ensembles.moment(n // each, n % moments) for n in numbers]
-        return seen["picture"], boxed(seen["centres"]), torch.cat([curves_of(how) for how in hows])
+        return seen["picture"], boxed(seen["centres"]), torch.cat([self._done(number) for number in numbers])
 
 
 def boxes(centres: Tensor) -> Tensor:

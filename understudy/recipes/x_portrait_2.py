@@ -3,7 +3,8 @@
 A driver's face is cut out, its colours, scale and shape are changed by chance, and what is left goes through the
 encoder. Its code and the face's box are all that the generator is told. As published, the driver is the portrait's own
 person in another moment, so that any footage will do (`cross=false`); on the cast another person may do the same,
-exactly, and codes of the two may be made alike (`alike`), which nobody can do with footage.
+exactly, codes of the two may be made alike (`alike`), and curves be read off them (`read`), which nobody can do with
+footage.
 
 1. expression   the encoder and the decoder head, on small pictures of faces: quick, and fine expressions first
 2. together     encoder, backbone, reference net and attention to the code, through the loss about noise; and the head
@@ -34,7 +35,7 @@ from understudy.recipes.following import Doers, Learner, XPortrait2Recipe, faces
 from understudy.recipes.head import criticised, shown, small_head
 from understudy.recipes.portrayal import autoencoder_of, error_of, latents_name, noisy_answers, source
 from understudy.recipes.recipe import found
-from understudy.recipes.rehearsal import HEAD, Rehearsal, blindness
+from understudy.recipes.rehearsal import EXAMPLES, HEAD, Rehearsal, blindness
 from understudy.train.journal import tiled
 from understudy.train.task import Batch, Chance, Loss, Moment, Plan, Task, Turn
 
@@ -77,6 +78,7 @@ def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
         masked=0.3,
         dropout=0.0,
         alike=0.2,
+        read=0.5,
         adversary=0.0,
         head=small_head(),
         dropped=0.05,
@@ -115,6 +117,9 @@ def learning(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Rec
     if recipe.alike and recipe.cross and recipe.stage != "time":
         parts["alike"] = _unlike(model, batch, dice, code, recipe)
         total = total + recipe.alike * parts["alike"]
+    if model.reading is not None:
+        parts["unread"] = model.reading(code, batch["curves"].flatten(0, 1))
+        total = total + recipe.read * parts["unread"]
     if model.guess is not None:
         who = batch["who"].repeat_interleave(len(code) // len(batch["who"]))
         parts["guess"] = F.cross_entropy(model.guess(reversed_gradient(code)).float(), who)
@@ -215,7 +220,8 @@ def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
     pictures = shards.Shards(drawn, recipe.pictures)
     latents = shards.Shards(drawn / latents_name(recipe), recipe.pictures)
     data = Doers(recipe, pictures, latents)
-    model = Learner(config, recipe, data.count * data.ensembles.people)
+    taught = recipe.read > 0 and not recipe.data and recipe.stage != "time"
+    model = Learner(config, recipe, data.count * data.ensembles.people, data.spread(EXAMPLES) if taught else None)
     weights.fill(model.generator.autoencoder, autoencoder)
     _begun(model, recipe)
     exam = Rehearsal(recipe, config, str(shards.said(drawn).get("looks", "")))
@@ -227,7 +233,7 @@ def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
                 f"to begin with {recipe.name.replace('expression', 'together')}",
             )  # fmt: skip
         learns = ("generator.encoder.model",)
-    learns += tuple(name for name in ("head", "guess") if getattr(model, name) is not None)
+    learns += tuple(name for name in ("head", "reading", "guess") if getattr(model, name) is not None)
     turns = [
         Turn(
             name="draw", learns=learns, objective=partial(learning, recipe=recipe), rate=recipe.rate,
