@@ -38,6 +38,10 @@ def test_weights_are_found_where_they_are_put(monkeypatch: pytest.MonkeyPatch, t
     (tmp_path / "x-portrait.safetensors").write_bytes(b"")
     assert models.weights_file("x-portrait.safetensors") == tmp_path / "x-portrait.safetensors"
     assert models.X_PORTRAIT.here
+    shipped = models.SHIPPED / "x-portrait-small.safetensors"
+    assert models.weights_file(shipped.name) == shipped
+    (tmp_path / shipped.name).write_bytes(b"")
+    assert models.weights_file(shipped.name) == tmp_path / shipped.name, "one's own, where one says so"
 
 
 def test_published_manners() -> None:

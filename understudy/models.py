@@ -65,9 +65,11 @@ def missing_from(model: Model) -> str | None:
 
 
 def weights_file(name: str) -> Path | None:
-    """Where a file of weights is: shipped, or fetched into $UNDERSTUDY_WEIGHTS (or ~/.cache/understudy)."""
-    fetched = Path(os.environ.get("UNDERSTUDY_WEIGHTS") or Path.home() / ".cache" / "understudy")
-    return next((folder / name for folder in (SHIPPED, fetched) if (folder / name).is_file()), None)
+    """Where a file of weights is: in $UNDERSTUDY_WEIGHTS, shipped, or fetched into ~/.cache/understudy. So weights that
+    somebody has trained are taken in the place of shipped ones where that variable names their folder."""
+    own = os.environ.get("UNDERSTUDY_WEIGHTS")
+    folders = (*([Path(own)] if own else ()), SHIPPED, Path.home() / ".cache" / "understudy")
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 @cache
