@@ -148,8 +148,9 @@ def test_curves_are_read_off_codes_as_they_are_seen(ground: Path) -> None:
     code, curves = torch.randn(64, 12), torch.randn(64, 55)
     model.reading.fc.weight.data.zero_()
     model.reading.fc.bias.data.zero_()
+    model.reading.middle.fill_(1.0)
     model.reading.spread.fill_(2.0)
-    assert torch.allclose(model.reading(code, curves), (curves / 2).square().mean())
+    assert torch.allclose(model.reading(code, curves), ((curves - 1) / 2).square().mean())
     assert task(replace(recipe, read=0.0), ground).model.reading is None
 
 

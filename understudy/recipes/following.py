@@ -57,30 +57,34 @@ class XPortrait2Recipe(PortrayalRecipe):
 class Reading(nn.Module):
     """Curves by straight lines from codes, learnt with them."""
 
+    middle: Tensor
     spread: Tensor
 
-    def __init__(self, code: int, spread: Tensor) -> None:
+    def __init__(self, code: int, middle: Tensor, spread: Tensor) -> None:
         super().__init__()
         self.fc = nn.Linear(code, len(spread))
+        self.register_buffer("middle", middle)
         self.register_buffer("spread", spread)
 
     def forward(self, code: Tensor, curves: Tensor) -> Tensor:
         """The share of what curves (n, k) do that is not in codes (n, d), about 1 - R^2, averaged over curves."""
-        missed: Tensor = ((self.fc(code).float() - curves) / self.spread).square().mean()
+        missed: Tensor = (self.fc(code).float() - (curves - self.middle) / self.spread).square().mean()
         return missed
 
 
 class Learner(nn.Module):
-    """The generator, and what is there for its training alone. `spread` as `Reading`'s."""
+    """The generator, and what is there for its training alone. `moves`: see `Doers`; None where curves are not read."""
 
-    def __init__(self, config: GeneratorConfig, recipe: XPortrait2Recipe, people: int, spread: Tensor | None) -> None:
+    def __init__(
+        self, config: GeneratorConfig, recipe: XPortrait2Recipe, people: int, moves: tuple[Tensor, Tensor] | None
+    ) -> None:
         super().__init__()
         self.generator = Generator(config)
         code = self.encoder.config.code
         headed = recipe.head.weight > 0 and recipe.stage != "time"
         self.head = Head(recipe.head.config, code) if headed else None
         self.critic = Critic(recipe.head.critic) if headed else None
-        self.reading = None if spread is None else Reading(code, spread)
+        self.reading = None if moves is None else Reading(code, *moves)
         self.guess = nn.Linear(code, people) if recipe.adversary and recipe.stage != "time" else None
 
     @property
@@ -134,10 +138,12 @@ class Doers(Questions):
             self.known[ensemble, moment] = curves_of(self.ensembles.moment(ensemble, moment))
         return self.known[ensemble, moment]
 
-    def spread(self, count: int) -> Tensor:
-        """How much each curve moves, (55,): its standard deviation over about so many pictures, not under 0.05."""
+    def moves(self, count: int) -> tuple[Tensor, Tensor]:
+        """Where each curve is and how much it moves, (55,) each: mean and standard deviation, not under 0.05, over
+        about so many pictures."""
         numbers = range(0, len(self.pictures), max(len(self.pictures) // count, 1) | 1)
-        return torch.cat([self._done(number) for number in numbers]).std(0).clamp_min(0.05)
+        done = torch.cat([self._done(number) for number in numbers])
+        return done.mean(0), done.std(0).clamp_min(0.05)
 
     def examples(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """About so many pictures (n, 3, s, s), uint8, from all over, their boxes, and what is done in them, (n, 55)."""

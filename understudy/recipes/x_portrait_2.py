@@ -221,7 +221,7 @@ def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
     latents = shards.Shards(drawn / latents_name(recipe), recipe.pictures)
     data = Doers(recipe, pictures, latents)
     taught = recipe.read > 0 and not recipe.data and recipe.stage != "time"
-    model = Learner(config, recipe, data.count * data.ensembles.people, data.spread(EXAMPLES) if taught else None)
+    model = Learner(config, recipe, data.count * data.ensembles.people, data.moves(EXAMPLES) if taught else None)
     weights.fill(model.generator.autoencoder, autoencoder)
     _begun(model, recipe)
     exam = Rehearsal(recipe, config, str(shards.said(drawn).get("looks", "")))
