@@ -45,8 +45,15 @@ WORDS: Final[Mapping[str, Words]] = {
     "x-portrait-small": Words(
         "A portrait of the cast performs what the pictures of a driver show, by diffusion: X-Portrait at a small size.",
         CAST,
-        "1 h 25 min on two CPU cores that other programs shared (docs/training.md has the stages)",
+        "2 h 40 min on two CPU cores that other programs shared (docs/training.md has the stages)",
         NOBODY + " Irises, teeth and glasses are soft; heads turned beyond 30 degrees are less certain.",
+    ),
+    "x-portrait-2-small": Words(
+        "A portrait of the cast does what codes say, which an encoder reads off a driver's face: X-Portrait 2 at a small "
+        "size.",
+        CAST,
+        "48 minutes on two CPU cores that other programs shared, from the backbone and reference net of X-Portrait small",
+        NOBODY + " Irises, teeth and glasses are soft; what codes say of single curves is in docs/x-portrait-2.md.",
     ),
     "x-actor-small": Words(
         "A voice to a performance without end: 58 numbers a frame (ARKit's coefficients, turn and place).",
