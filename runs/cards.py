@@ -49,10 +49,10 @@ WORDS: Final[Mapping[str, Words]] = {
         NOBODY + " Irises, teeth and glasses are soft; heads turned beyond 30 degrees are less certain.",
     ),
     "x-portrait-2-small": Words(
-        "A portrait of the cast does what codes say, which an encoder reads off a driver's face: X-Portrait 2 at a small "
-        "size.",
+        "A portrait of the cast does what codes say, which an encoder reads off a driver's face: X-Portrait 2 at a "
+        "small size.",
         CAST,
-        "48 minutes on two CPU cores that other programs shared, from the backbone and reference net of X-Portrait small",
+        "an hour on two CPU cores that other programs shared, from the backbone and reference net of X-Portrait small",
         NOBODY + " Irises, teeth and glasses are soft; what codes say of single curves is in docs/x-portrait-2.md.",
     ),
     "x-actor-small": Words(

@@ -176,8 +176,10 @@ def test_time_needs_something_to_go_on_from(ground: Path) -> None:
 
 def test_an_encoder_is_not_taught_by_nothing(ground: Path) -> None:
     recipe = toy("expression", ground)
-    with pytest.raises(BadOption, match="there is none"):
-        task(replace(recipe, head=replace(recipe.head, weight=0.0)), ground)
+    headless = replace(recipe, head=replace(recipe.head, weight=0.0))
+    task(headless, ground)
+    with pytest.raises(BadOption, match="there is neither"):
+        task(replace(headless, read=0.0), ground)
 
 
 def test_backbone_and_reference_are_taken_from_an_x_portrait(ground: Path, tmp_path: Path) -> None:

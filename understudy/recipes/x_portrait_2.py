@@ -114,11 +114,14 @@ def learning(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Rec
     if model.head is not None:
         cost, costs = _headed(model, batch, moment, code, recipe)
         total, parts = total + recipe.head.weight * cost, {**parts, **costs}
+    codes = [code]  # of all who do what is done: drivers, and portraits' people
     if recipe.alike and recipe.cross and recipe.stage != "time":
-        parts["alike"] = _unlike(model, batch, dice, code, recipe)
+        codes.append(_answering(model, batch, dice, recipe))
+        parts["alike"] = blindness(code.float(), codes[1].float())
         total = total + recipe.alike * parts["alike"]
     if model.reading is not None:
-        parts["unread"] = model.reading(code, batch["curves"].flatten(0, 1))
+        curves = batch["curves"].flatten(0, 1).repeat(len(codes), 1)
+        parts["unread"] = model.reading(torch.cat(codes), curves)
         total = total + recipe.read * parts["unread"]
     if model.guess is not None:
         who = batch["who"].repeat_interleave(len(code) // len(batch["who"]))
@@ -163,13 +166,12 @@ def _headed(
     return shown(result, truth, weight, model.critic, heard, recipe.head)
 
 
-def _unlike(model: Learner, batch: Batch, dice: Chance, code: Tensor, recipe: XPortrait2Recipe) -> Tensor:
-    """How different the codes of two people who do the same are, of how different any two are: so codes that are all
-    the same are no way out."""
+def _answering(model: Learner, batch: Batch, dice: Chance, recipe: XPortrait2Recipe) -> Tensor:
+    """Codes (n*f, d) of the portraits' own people, doing the same."""
     again = Chance(dice.seed + _AGAIN, dice.numbers)
-    with torch.autocast(code.device.type, enabled=False):
+    with torch.autocast(batch["truth"].device.type, enabled=False):
         seen = faces(batch["truth"], batch["truth_ground"], batch["truth_box"], again, recipe, model.encoder.config)
-    return blindness(code.float(), model.encoder.encode(seen).float())
+    return model.encoder.encode(seen)
 
 
 def _thinned(code: Tensor, dice: Chance, dropped: float) -> Tensor:
@@ -227,9 +229,10 @@ def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
     exam = Rehearsal(recipe, config, str(shards.said(drawn).get("looks", "")))
     learns = tuple(f"generator.{name}" for name in places(model.generator, LEARNERS[recipe.stage]))
     if recipe.stage == "expression":
-        if model.head is None:
+        if model.head is None and model.reading is None:
             raise BadOption(
-                f"{recipe.name} teaches the encoder by a decoder head, and there is none", "head.weight=0",
+                f"{recipe.name} teaches the encoder by a decoder head and by curves, and there is neither",
+                "head.weight=0, and read=0 or data that are not of the cast",
                 f"to begin with {recipe.name.replace('expression', 'together')}",
             )  # fmt: skip
         learns = ("generator.encoder.model",)
