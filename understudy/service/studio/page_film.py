@@ -151,9 +151,9 @@ def _voice(examples: list[str], house: House, token: Any) -> tuple[Any, Any]:
     )  # fmt: skip
     with gr.Row():
         speaker = gr.Dropdown(
-            list(voices.SPEAKERS), show_label=False, container=False, min_width=130, elem_id="speaker"
+            list(voices.SPEAKERS), show_label=False, container=False, scale=3, min_width=130, elem_id="speaker"
         )
-        say = gr.Button("Say it", elem_id="say", min_width=80)
+        say = gr.Button("Say it", elem_id="say", scale=2, min_width=80)
 
     def spoken(text: str, speaker: str, word: str) -> list[Any]:
         told, file = desk.typed(text, speaker, house.room(word))
@@ -167,9 +167,9 @@ def _acting() -> tuple[Any, ...]:
     """In the order of `desk.Set`."""
     start = desk.Set()
     with gr.Row():
-        moods = [("as it sounds", ""), *((mood, mood) for mood in MOODS)]
-        mood = gr.Dropdown(moods, value=start.mood, label="Mood", min_width=110, elem_id="mood")
-        take = gr.Number(start.take, label="Take", precision=0, minimum=0, min_width=80, elem_id="take")
+        moods = [("its own", ""), *((mood, mood) for mood in MOODS)]
+        mood = gr.Dropdown(moods, value=start.mood, label="Mood", scale=3, min_width=120, elem_id="mood")
+        take = gr.Number(start.take, label="Take", precision=0, minimum=0, scale=2, min_width=80, elem_id="take")
     lively = gr.Slider(0, LIVELIEST, start.lively, step=0.1, label="Liveliness", elem_id="lively")
     return mood, lively, take
 

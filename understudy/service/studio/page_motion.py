@@ -41,10 +41,10 @@ def tab(token: Any, examples: desk.Examples, house: House, turns: Turns, studio:
     """Lay it out, and wire it."""
     source, result = gr.State(""), gr.State("")
     with gr.Row(equal_height=False, elem_classes="us-cards"):
-        with gr.Column(min_width=280):
+        with gr.Column(min_width=280, scale=4):
             gr.HTML("<h2>1 &nbsp;The performance</h2>")
             given = gr.File(
-                label="A film, a voice, a motion file, or Live Link Face CSV", file_types=KINDS, type="filepath",
+                label="Film, voice, motion file or CSV", file_types=KINDS, type="filepath",
                 height=140, elem_id="desk-given",
             )  # fmt: skip
             take = gr.Button("Take the studio's", size="sm", elem_id="desk-take")
@@ -55,10 +55,10 @@ def tab(token: Any, examples: desk.Examples, house: House, turns: Turns, studio:
                 elem_id="desk-who", sources=["upload"], buttons=[],
             )  # fmt: skip
             who.preprocess = as_it_is
-        with gr.Column(min_width=280):
+        with gr.Column(min_width=280, scale=5):
             gr.HTML("<h2>2 &nbsp;The edits</h2>")
             cut, note_down, back = _cut()
-        with gr.Column(min_width=280, scale=2):
+        with gr.Column(min_width=280, scale=7):
             gr.HTML("<h2>3 &nbsp;The motion</h2>")
             strip = gr.Image(label="Moments", show_label=False, interactive=False, visible=False, elem_id="desk-strip",
                              buttons=[], format="jpeg")  # fmt: skip
@@ -81,26 +81,21 @@ def _cut() -> tuple[list[Any], Any, Any]:
     zero = editing.Cut()
     with gr.Accordion("Cut and time", elem_id="desk-time"):
         with gr.Row():
-            start = gr.Number(zero.start, label="From second", minimum=0, min_width=100, elem_id="desk-start")
-            end = gr.Number(zero.end, label="To second (0: its end)", minimum=0, min_width=100, elem_id="desk-end")
+            start = gr.Number(zero.start, label="From second", minimum=0, min_width=90, elem_id="desk-start")
+            end = gr.Number(zero.end, label="To (0: its end)", minimum=0, min_width=90, elem_id="desk-end")
+        speed = gr.Slider(0.25, 4, zero.speed, step=0.05, label="Speed", elem_id="desk-speed")
+        loop = gr.Slider(0, 2, zero.loop, step=0.1, label="Loop: seconds of its seam", elem_id="desk-loop")
         with gr.Row():
-            speed = gr.Slider(0.25, 4, zero.speed, step=0.05, label="Speed", min_width=120, elem_id="desk-speed")
-            rate = gr.Number(zero.rate, label="Frames a second (0: its own)", minimum=0, maximum=120, min_width=120)
-        with gr.Row():
-            loop = gr.Slider(
-                0, 2, zero.loop, step=0.1, label="Loop: seconds of seam", min_width=120, elem_id="desk-loop"
-            )
-            repeat = gr.Number(zero.repeat, label="How often", precision=0, minimum=1, maximum=50, min_width=120)
+            repeat = gr.Number(zero.repeat, label="How often", precision=0, minimum=1, maximum=50, min_width=90)
+            rate = gr.Number(zero.rate, label="Rate (0: its own)", minimum=0, maximum=120, min_width=90)
     with gr.Accordion("Face", elem_id="desk-face"):
         mirror = gr.Checkbox(zero.mirror, label="Mirror: left for right", elem_id="desk-mirror")
-        smooth = gr.Slider(0, 1, zero.smooth, step=0.05, label="Quieten, over seconds")
         strength = gr.Slider(0, 3, zero.strength, step=0.05, label="Strength", elem_id="desk-strength")
-        with gr.Row():
-            mouth = gr.Slider(0, 3, zero.mouth, step=0.05, label="Mouth", min_width=120, elem_id="desk-mouth")
-            eyes = gr.Slider(0, 3, zero.eyes, step=0.05, label="Eyes", min_width=120)
-        with gr.Row():
-            brows = gr.Slider(0, 3, zero.brows, step=0.05, label="Brows", min_width=120)
-            pose = gr.Slider(0, 3, zero.pose, step=0.05, label="Moves of the head", min_width=120)
+        mouth = gr.Slider(0, 3, zero.mouth, step=0.05, label="Mouth", elem_id="desk-mouth")
+        eyes = gr.Slider(0, 3, zero.eyes, step=0.05, label="Eyes")
+        brows = gr.Slider(0, 3, zero.brows, step=0.05, label="Brows")
+        pose = gr.Slider(0, 3, zero.pose, step=0.05, label="Moves of the head")
+        smooth = gr.Slider(0, 1, zero.smooth, step=0.05, label="Quieten, over seconds")
     with gr.Accordion("Head and eyes", open=False, elem_id="desk-head"):
         held = gr.Radio(list(editing.HELD), value=zero.held, label="The head", elem_id="desk-held")
         at = gr.Number(zero.at, label="... the moment, in seconds", minimum=0)
