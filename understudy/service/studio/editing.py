@@ -32,7 +32,7 @@ from understudy.motion.mesh import MotionMesh
 from understudy.provenance.hashes import content
 from understudy.service.studio.glimpse import LARGE, evenly, known, laid, shown_by
 from understudy.service.studio.order import Order, told
-from understudy.service.studio.room import Room
+from understudy.service.studio.room import Room, called
 
 FREE, USUAL, THEN = "moves", "keeps its usual place", "keeps the place of a moment"
 HELD: Final = (FREE, USUAL, THEN)
@@ -161,7 +161,7 @@ def changed(motion: Path, cut: Cut, room: Room) -> tuple[Path, About]:
         return motion, about(motion)
     marks = {name: content(path) for name in ("blend", "keys") if (path := getattr(edits, name)) is not None}
     mark = fingerprint(motion=content(motion), edits=asdict(edits) | marks)
-    out = motions(room) / f"{_plain(motion)}-{mark[:8]}.safetensors"
+    out = motions(room) / f"{called(motion.name)}-{mark[:8]}.safetensors"
     return out, about(out) if out.is_file() else edited(motion, out, edits, force=True)
 
 
@@ -187,11 +187,6 @@ def livelink(motion: Path) -> Path:
 
 def written_down(motion: Path, room: Room) -> str:
     """What it does as keyframes, to be changed by hand. Errors: those of `keep_keys`."""
-    out = motions(room) / f"{_plain(motion)}-keys.json"
+    out = motions(room) / f"{called(motion.name)}-keys.json"
     keep_keys(motion, out, KEYED, EVERY, force=True)
     return out.read_text("utf-8")
-
-
-def _plain(motion: Path) -> str:
-    """What a file was called before eight letters of its content were added."""
-    return motion.stem[:-9] if len(motion.stem) > 9 and motion.stem[-9] == "-" else motion.stem

@@ -30,7 +30,7 @@ from understudy.animate.voice import Acting
 from understudy.clip import Picture, read, read_metadata, write, write_picture
 from understudy.errors import BadOption
 from understudy.provenance.hashes import content
-from understudy.service.studio.room import Kept, Room
+from understudy.service.studio.room import Kept, Room, called
 
 OFTEN: Final = 0.2  # seconds between looks
 POSTER: Final = 320  # pixels of its longer side
@@ -92,7 +92,7 @@ class Order:
             choices=asdict(self.choices),
             **({"acting": asdict(self.acting)} if self.acting else {}),
         )
-        return f"{_called(self.portrait)}-{_called(self.driving)}-{mark[:8]}.mp4"
+        return f"{called(self.portrait.name)}-{called(self.driving.name)}-{mark[:8]}.mp4"
 
 
 def carried_out(order: Order, room: Room, turns: Turns) -> Iterator[Progress | Kept]:
@@ -181,7 +181,7 @@ def _made(order: Order, film: Path, room: Room, tell: Tell) -> Kept:
         film=film,
         beside=both,
         poster=poster,
-        title=f"{_called(order.portrait)} as {_called(order.driving)}, {result.model}",
+        title=f"{called(order.portrait.name)} as {called(order.driving.name)}, {result.model}",
         warnings=result.warnings,
     )
     room.note(result, kept)
@@ -233,8 +233,3 @@ def _tall(picture: Picture, high: int) -> Picture:
 def _within(picture: Picture, side: int) -> Picture:
     """No side longer than that."""
     return _tall(picture, max(2, round(picture.shape[0] * min(1.0, side / max(picture.shape[:2])))))
-
-
-def _called(file: Path) -> str:
-    """What a file in a room was called by the person (`Room.keep` has added eight letters)."""
-    return file.stem[:-9] if len(file.stem) > 9 and file.stem[-9] == "-" else file.stem

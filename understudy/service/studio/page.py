@@ -44,7 +44,7 @@ def page(house: House, turns: Turns) -> Any:
             "<header class='us-head'><h1>Understudy</h1><p>A picture performs what a film or a voice does.</p></header>"
         )
         with gr.Tabs() as tabs:
-            with gr.Tab("Studio", id="studio"):
+            with gr.Tab("Studio", id="studio", render_children=True):  # so that the desk can give it something
                 studio = page_film.tab(token, examples, house, turns, blocks)
             with gr.Tab("Motion desk", id="motion"):
                 page_motion.tab(token, examples, house, turns, studio, tabs)

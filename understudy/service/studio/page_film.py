@@ -107,17 +107,17 @@ def _performance(photo: Any, told_photo: Any, examples: desk.Examples, house: Ho
     gr.HTML("<h2>2 &nbsp;The performance</h2>")
     kind = gr.State(desk.FILM)
     with gr.Tabs(elem_id="performance") as tabs:
-        with gr.Tab("Film", id=desk.FILM) as first:
+        with gr.Tab("Film", id=desk.FILM, render_children=True) as first:
             film = gr.Video(
                 label="Performance", show_label=False, height=300, elem_id="driving", sources=["upload", "webcam"],
                 buttons=[], include_audio=True, webcam_options=gr.WebcamOptions(mirror=False),
             )  # fmt: skip
             gr.Examples([[file] for file in examples.films], [film], label="Somebody made up", elem_id="drivers")
             told_film = gr.HTML(elem_id="driving-advice")
-        with gr.Tab("Voice", id=desk.VOICE) as second:
+        with gr.Tab("Voice", id=desk.VOICE, render_children=True) as second:
             voice, told_voice = _voice(examples.voices, house, token)
             acting = _acting()
-        with gr.Tab("Motion", id=desk.MOTION) as third:
+        with gr.Tab("Motion", id=desk.MOTION, render_children=True) as third:
             motion = gr.File(
                 label="A motion file, or Live Link Face CSV", file_types=[".safetensors", ".csv"], elem_id="motion",
                 type="filepath", height=140,

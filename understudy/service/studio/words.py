@@ -12,7 +12,7 @@ from understudy.animate.perform import Stopped
 from understudy.data.check import Report
 from understudy.errors import UnderstudyError
 from understudy.extras import absent
-from understudy.service.studio.room import Kept
+from understudy.service.studio.room import Kept, called
 
 VERDICTS: Final = {"good": "Good", "usable": "Usable", "unusable": "Cannot be used"}
 STAGES: Final = {
@@ -53,7 +53,7 @@ def motion(found: About, title: str = "") -> str:
     faces = f"a face in {found.faces} of them" if found.faces < found.frames else ""
     cuts = f"{found.cuts} cut{'s' * (found.cuts > 1)}" if found.cuts else ""
     origin = found.provenance.get("source", "")
-    told = " · ".join(part for part in (many, faces, cuts, f"from {origin}" if origin else "") if part)
+    told = " · ".join(part for part in (many, faces, cuts, f"from {called(origin)}" if origin else "") if part)
     said = "".join(f"<li class='poor'>{escape(text)}</li>" for text in found.warnings)
     return (
         f"<div class='us-card good' data-motion='{found.frames}'><p><b>{escape(title or 'Motion')}</b> "
