@@ -81,7 +81,7 @@ def test_what_is_no_performance_is_refused_by_name(room: Room, tmp_path: Path) -
 
 
 def test_untouched_controls_change_nothing(room: Room, motion: Path) -> None:
-    assert Cut().edits(room) == Edits()
+    assert Cut().edits(room) == Cut(start=None, end=None, rate=None, repeat=None, at=None).edits(room) == Edits()
     result, about = editing.changed(motion, Cut(), room)
     assert result == motion and about.frames == 20
 

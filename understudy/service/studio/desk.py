@@ -57,7 +57,7 @@ class Set:
     crop: bool = False
     mood: str = ""  # of a voice; empty: as it sounds
     lively: float = 1.0  # of a voice; 1: left to chance, as by `understudy act`
-    take: float = 0  # of a voice: chance
+    take: float | None = 0  # of a voice: chance
 
     @property
     def choices(self) -> Choices:
@@ -78,7 +78,7 @@ class Set:
             reference_frame=_number(self.best, "the best frame", "auto"),
             face=_number(self.face, "the face", None),
             crop=self.crop,
-            seed=int(self.take),
+            seed=int(self.take or 0),
             retouch=retouch,
         )
 

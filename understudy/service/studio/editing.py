@@ -42,14 +42,14 @@ EVERY: Final = 0.5  # seconds from one key to the next
 
 @dataclass(frozen=True)
 class Cut:
-    """What the desk's controls say, in their order; one untouched leaves a motion as it is."""
+    """What the desk's controls say, in their order; one untouched, or emptied, leaves a motion as it is."""
 
-    start: float = 0.0  # seconds
-    end: float = 0.0  # 0: to its end
+    start: float | None = 0.0  # seconds
+    end: float | None = 0.0  # 0: to its end
     speed: float = 1.0
-    rate: float = 0.0  # frames a second; 0: its own
+    rate: float | None = 0.0  # frames a second; 0: its own
     loop: float = 0.0  # seconds of seam
-    repeat: float = 1
+    repeat: float | None = 1
     mirror: bool = False
     smooth: float = 0.0  # seconds
     strength: float = 1.0
@@ -58,7 +58,7 @@ class Cut:
     brows: float = 1.0
     pose: float = 1.0
     held: str = FREE
-    at: float = 0.0  # the moment, seconds
+    at: float | None = 0.0  # the moment, seconds
     look: float = 0.0  # how far the eyes stay on the camera
     blend: str | None = None  # a motion file, or what becomes one
     share: float = 0.5  # of it
@@ -71,7 +71,7 @@ class Cut:
         if self.held not in HELD:
             raise BadOption("a head cannot do this", self.held[:40], f"one of: {', '.join(HELD)}")
         return Edits(
-            start=self.start,
+            start=self.start or 0.0,
             end=self.end or None,
             speed=self.speed,
             rate=self.rate or None,
@@ -84,11 +84,11 @@ class Cut:
             eyes=self.eyes,
             brows=self.brows,
             pose=self.pose,
-            hold_head={FREE: None, USUAL: -1.0, THEN: self.at}[self.held],
+            hold_head={FREE: None, USUAL: -1.0, THEN: self.at or 0.0}[self.held],
             keys=self._keys(room),
             look_at_camera=self.look,
             loop=self.loop,
-            repeat=int(self.repeat),
+            repeat=int(self.repeat or 1),
         )
 
     def _keys(self, room: Room) -> Path | None:

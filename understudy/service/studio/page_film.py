@@ -78,14 +78,14 @@ def tab(token: Any, examples: desk.Examples, house: House, turns: Turns, blocks:
             hint = gr.HTML(HINT)
             controls = _controls(giving.acting)
             with gr.Row():
-                animate = gr.Button("Animate", variant="primary", elem_id="animate", scale=3)
+                animate = gr.Button("Animate", variant="primary", elem_id="animate", interactive=False, scale=3)
                 cancel = gr.Button("Cancel", elem_id="cancel", interactive=False, scale=1, min_width=90)
             status = gr.HTML(elem_id="status")
             stage = _stage()
     showing = _shelf(*stage)
     _previews(giving, controls, look, hint, house, token)
     _makes(giving, controls, showing, animate, cancel, status, house, turns, token)
-    _history_of(showing, house, token, blocks)
+    _history_of(showing, animate, house, token, blocks)
     return giving
 
 
@@ -277,12 +277,12 @@ def _makes(
     cancel.click(stop, [token], [], queue=False, **QUIET)
 
 
-def _history_of(showing: Showing, house: House, token: Any, blocks: Any) -> None:
-    """Films that were made before."""
+def _history_of(showing: Showing, animate: Any, house: House, token: Any, blocks: Any) -> None:
+    """Films that were made before; and none is made before it is known in which room."""
 
     def enter(word: str) -> list[Any]:
         room = house.room(word)
-        return [room.token, *_history(room)]
+        return [room.token, *_history(room), gr.update(interactive=True)]
 
     def again(word: str, name: str, which: str) -> list[Any]:
         room = house.room(word)
@@ -292,7 +292,7 @@ def _history_of(showing: Showing, house: House, token: Any, blocks: Any) -> None
         films = house.room(word).history()
         return _shown(films[event.index] if event.index < len(films) else None, which)
 
-    blocks.load(enter, [token], [token, showing.gallery, showing.shelf], **QUIET)
+    blocks.load(enter, [token], [token, showing.gallery, showing.shelf, animate], **QUIET)
     showing.view.input(again, [token, showing.current, showing.view], showing.all, **QUIET)
     showing.gallery.select(chosen, [token, showing.view], showing.all, **QUIET)
 

@@ -58,7 +58,7 @@ def tab(token: Any, examples: desk.Examples, house: House, turns: Turns, studio:
         with gr.Column(min_width=280, scale=5):
             gr.HTML("<h2>2 &nbsp;The edits</h2>")
             cut, note_down, back = _cut()
-        with gr.Column(min_width=280, scale=7):
+        with gr.Column(min_width=280, scale=7, elem_classes="us-stay"):
             gr.HTML("<h2>3 &nbsp;The motion</h2>")
             strip = gr.Image(label="Moments", show_label=False, interactive=False, visible=False, elem_id="desk-strip",
                              buttons=[], format="jpeg")  # fmt: skip

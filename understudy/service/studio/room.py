@@ -48,7 +48,9 @@ class Room:
     busy: threading.Lock = field(default_factory=threading.Lock)
 
     def keep(self, file: Path) -> Path:
-        """A copy of an upload, named by what it was called and what is in it. Errors: `Unwritable`."""
+        """A copy of an upload, named by what it was called and what is in it; of a copy, that. Errors: `Unwritable`."""
+        if file.parent == self.folder / "given":
+            return file
         stem = re.sub(r"[^\w-]+", "-", file.stem).strip("-")[:NAME] or "file"
         ending = file.suffix.lower() if re.fullmatch(r"\.\w{1,11}", file.suffix) else ""
         kept = self.folder / "given" / f"{stem}-{content(file)[:8]}{ending}"
