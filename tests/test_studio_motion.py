@@ -14,6 +14,7 @@ import pytest
 from faces import performance
 
 from understudy.animate.motions import Edits, edited, import_livelink
+from understudy.animate.motions import about as about_file
 from understudy.animate.pace import Progress
 from understudy.clip import Sound, read, read_picture, write, write_picture, write_sound
 from understudy.errors import BadMotionFile, BadOption
@@ -61,7 +62,7 @@ def test_a_film_is_read_once_and_said_to_be(room: Room, tmp_path: Path) -> None:
     assert len(MotionMesh.load(file)) == FRAMES and file.parent == editing.motions(room)
     before = file.stat().st_mtime_ns
     assert editing.taken_in(tmp_path / "how.mp4", room) == file and file.stat().st_mtime_ns == before
-    assert f"data-motion='{FRAMES}'" in words.motion(editing.about(file))
+    assert f"data-motion='{FRAMES}'" in words.motion(about_file(file))
 
 
 def test_a_voice_is_acted_into_a_motion_file(room: Room, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def tab(token: Any, examples: desk.Examples, house: House, turns: Turns, blocks:
                 cancel = gr.Button("Cancel", elem_id="cancel", interactive=False, scale=1, min_width=90)
             status = gr.HTML(elem_id="status")
             stage = _stage()
-    showing = _shelf(*stage)
+    showing = Showing(*stage, *_shelf())
     _previews(giving, controls, look, hint, house, token)
     _makes(giving, controls, showing, animate, cancel, status, house, turns, token)
     _history_of(showing, animate, house, token, blocks)
@@ -98,7 +98,7 @@ def _portrait(portraits: list[str]) -> tuple[Any, Any]:
         type="filepath", image_mode=None, label="Portrait", show_label=False, height=300, elem_id="portrait",
         sources=["upload", "webcam", "clipboard"], buttons=[],
     )  # fmt: skip
-    photo.preprocess = as_it_is
+    photo.preprocess = as_it_is  # type: ignore[method-assign, unused-ignore]
     gr.Examples([[file] for file in portraits], [photo], label="Somebody made up", elem_id="portraits")
     return photo, gr.HTML(elem_id="portrait-advice")
 
@@ -138,7 +138,7 @@ def _voice(examples: list[str], house: House, token: Any) -> tuple[Any, Any]:
     voice = gr.Audio(
         type="filepath", label="Voice", show_label=False, elem_id="voice", sources=["upload", "microphone"], buttons=[]
     )
-    voice.preprocess = as_it_is
+    voice.preprocess = as_it_is  # type: ignore[method-assign, unused-ignore]
     if examples:
         gr.Examples([[file] for file in examples], [voice], label="Somebody made up", elem_id="voices")
     told = gr.HTML(elem_id="voice-advice")
@@ -202,7 +202,7 @@ def _controls(acting: tuple[Any, ...]) -> list[Any]:
     return controls
 
 
-def _stage() -> tuple[Any, ...]:
+def _stage() -> tuple[Any, Any, Any, Any, Any, Any]:
     with gr.Column(visible=False, elem_id="stage") as stage:
         player = gr.Video(
             label="Film", show_label=False, interactive=False, autoplay=True, elem_id="player", buttons=[]
@@ -214,14 +214,14 @@ def _stage() -> tuple[Any, ...]:
     return player, view, film, both, gr.State(""), stage
 
 
-def _shelf(*stage: Any) -> Showing:
+def _shelf() -> tuple[Any, Any]:
     with gr.Column(visible=False) as shelf:
         gr.HTML("<h2>Films made here</h2>")
         gallery = gr.Gallery(
             show_label=False, columns=6, height="auto", allow_preview=False, fit_columns=False, elem_id="history",
             interactive=False, buttons=[], container=False,
         )  # fmt: skip
-    return Showing(*stage, shelf, gallery)
+    return shelf, gallery
 
 
 # --- wired --------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any, Final
 import gradio as gr
 
 from understudy.animate import Progress
+from understudy.animate.motions import about
 from understudy.service.studio import desk, editing, words
 from understudy.service.studio.order import MOTION, Turns, carried_out
 from understudy.service.studio.page_film import QUIET, Giving, as_it_is
@@ -54,7 +55,7 @@ def tab(token: Any, examples: desk.Examples, house: House, turns: Turns, studio:
                 examples.portraits[0], type="filepath", image_mode=None, label="Looked at in", height=200,
                 elem_id="desk-who", sources=["upload"], buttons=[],
             )  # fmt: skip
-            who.preprocess = as_it_is
+            who.preprocess = as_it_is  # type: ignore[method-assign, unused-ignore]
         with gr.Column(min_width=280, scale=5):
             gr.HTML("<h2>2 &nbsp;The edits</h2>")
             cut, note_down, back = _cut()
@@ -155,7 +156,7 @@ def _takes(held: Held, take: Any, studio: Giving, house: House, token: Any) -> N
                 if isinstance(heard, Progress):
                     yield [words.progress(heard), gr.skip()]
                 else:
-                    yield [words.motion(editing.about(heard[0]), "As it was"), str(heard[0])]
+                    yield [words.motion(about(heard[0]), "As it was"), str(heard[0])]
         except (Exception, KeyboardInterrupt) as error:
             yield [desk.refused(error, room), ""]
 
@@ -179,11 +180,11 @@ def _edits(held: Held, note_down: Any, back: Any, house: House, token: Any) -> N
         if not source or not who:
             return [gr.update(visible=False), HINT, "", "", *_away()]
         try:
-            result, about = editing.changed(Path(source), editing.Cut(*controls), room)
+            result, found = editing.changed(Path(source), editing.Cut(*controls), room)
             picture, csv = editing.strip(Path(source), result, Path(who)), editing.livelink(result)
         except Exception as error:
             return [gr.skip(), gr.skip(), desk.refused(error, room), "", *_away()]
-        now = words.motion(about, "As it is now")
+        now = words.motion(found, "As it is now")
         return [gr.update(value=picture, visible=True), CAPTION, now, str(result), *_away(str(result), str(csv))]
 
     def write_down(source: str, word: str) -> list[Any]:
