@@ -14,9 +14,10 @@ from pathlib import Path
 
 import clip_made
 import faces
+import numpy as np
 from PIL import Image
 
-from understudy.clip import write
+from understudy.clip import Sound, write, write_sound
 from understudy.motion.livelink import write_livelink
 
 Part = tuple[str, str, bytes]
@@ -59,6 +60,9 @@ def material(place: Path, portrait: Path, film: Path) -> Material:
     motion = faces.performance(0, 10)
     motion.save(place / "motion.safetensors")
     write_livelink(place / "take.csv", motion)
+    hum = np.sin(np.arange(8000) * 0.1).astype(np.float32)[:, None] * 0.3
+    for ending in (".wav", ".mp3", ".ogg"):
+        others[f"sound{ending}"] = write_sound(place / f"sound{ending}", Sound(hum, 16_000)).read_bytes()
     others["motion"] = (place / "motion.safetensors").read_bytes()
     others["csv"] = (place / "take.csv").read_bytes()
     return Material(portrait.read_bytes(), film.read_bytes(), others)
@@ -84,7 +88,9 @@ def _damaged(given: Material) -> Iterator[Case]:
         chance = random.Random(number)
         name, data = media[number % len(media)]
         spoilt = _spoilt(data, chance)
-        if name in ("motion", "csv"):
+        if name.startswith("sound"):
+            yield Case(f"damaged voice {name} {number}", [_portrait(given), ("voice", name, spoilt)], may=True)
+        elif name in ("motion", "csv"):
             yield Case(f"damaged {name} {number}", [_portrait(given), ("motion", name, spoilt)], may=True)
         elif chance.random() < 0.5 and not name.startswith("film"):
             yield Case(f"damaged portrait {name} {number}", [("portrait", name, spoilt), _film(given)], may=True)
@@ -159,7 +165,7 @@ def _lists(given: Material, secret: Path, port: int) -> Iterator[Case]:
                 ("sdp", f"v=0\no=- {number} 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video {port} RTP/AVP 96\n"),
                 ("svg", f'<svg xmlns="http://www.w3.org/2000/svg"><image href="{place}"/><!--{number}--></svg>'),
             ):  # fmt: skip
-                which = "portrait" if number % 3 == 2 else "driving"
+                which = ("driving", "voice", "portrait")[number % 3]
                 files = [(which, f"list.{ending}", text.encode())]
                 files.append(_film(given) if which == "portrait" else _portrait(given))
                 yield Case(f"list {which} {ending} {place} {number}", files)

@@ -25,18 +25,19 @@ import animate_made as made  # noqa: E402
 import numpy as np  # noqa: E402
 from service_made import Server, serving, until  # noqa: E402
 
-from understudy.animate import animate  # noqa: E402
-from understudy.clip import read, read_metadata  # noqa: E402
-from understudy.errors import BadOption, NoFace, TooLarge, UnreadableMedia  # noqa: E402
+from understudy.animate import act, animate  # noqa: E402
+from understudy.clip import Sound, read, read_metadata, read_sound, write_sound  # noqa: E402
+from understudy.errors import BadOption, NoFace, NoSound, TooLarge, UnreadableMedia  # noqa: E402
 from understudy.motion.mesh import whole  # noqa: E402
 from understudy.motion.read import read_mesh  # noqa: E402
 from understudy.service.client import Client  # noqa: E402
-from understudy.service.refusals import Busy, KeyReused, NoSuchJob, NotReady  # noqa: E402
+from understudy.service.refusals import BadRequest, Busy, KeyReused, NoSuchJob, NotReady  # noqa: E402
 from understudy.service.store import Store  # noqa: E402
 
 pytestmark = pytest.mark.timeout(7200)
 FRAMES = 60  # more than a segment: there is something to go on with
 QUEUE = 4
+SAID = 0.8  # seconds of voice
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,14 @@ def short(place: Path, driver: Path) -> Path:
     motion = whole(read_mesh(((t, f) for t, f in clip.timed()), clip.fps))[:4]
     motion.save(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def voice(place: Path) -> Path:
+    """Somebody who hums, with pauses."""
+    at = np.arange(round(SAID * 16_000)) / 16_000
+    hum = np.sin(2 * np.pi * 180 * at) * (np.sin(2 * np.pi * 2 * at) > 0) * 0.3
+    return write_sound(place / "voice.wav", Sound(hum[:, None].astype(np.float32), 16_000))
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +123,36 @@ def test_what_drives_may_be_motion_or_a_picture(client: Client, tmp_path: Path, 
     assert read(tmp_path / "picture.png").still
 
 
+def test_a_voice_gives_what_the_command_gives(client: Client, tmp_path: Path, portrait: Path, voice: Path) -> None:
+    pytest.importorskip("torch")
+    result = client.act(portrait, voice, tmp_path / "out.mp4", mood="happy", seed=3)
+    own = act(portrait, voice, out=tmp_path / "own.mp4", mood="happy", seed=3, sign=False)
+    assert result["frames"] == own.frames == round(25 * SAID) and result["model"] == "warp"
+    assert same(tmp_path / "out.mp4", made.decoded(tmp_path / "own.mp4"))
+    assert abs(read_sound(tmp_path / "out.mp4").seconds - SAID) < 0.1
+
+
+def test_voices_are_refused_by_name(
+    client: Client, server: Server, tmp_path: Path, portrait: Path, voice: Path, short: Path
+) -> None:
+    pytest.importorskip("torch")
+    mute = made.driver(tmp_path / "mute.mp4", 3, sound=False, size=64)
+    text = tmp_path / "text.wav"
+    text.write_text("#EXTM3U\nfile:///etc/passwd")
+    long = write_sound(tmp_path / "long.wav", Sound(np.full((8000 * 6, 1), 0.1, np.float32), 8000))
+    for error, file in ((NoSound, mute), (NoSound, portrait), (UnreadableMedia, text), (TooLarge, long)):
+        with pytest.raises(error) as caught:
+            client.act(portrait, file, tmp_path / "none.mp4")
+        assert str(server.folder) not in str(caught.value)
+    for name, value in (("mood", "bored"), ("lively", 5), ("blinks", -1), ("guidance", "nan")):
+        with pytest.raises(BadOption, match=name):
+            client.submit(portrait, voice=voice, **{name: value})
+    for name, value in (("reference_frame", 3), ("mouth", "own")):
+        with pytest.raises(BadOption, match="that are seen alone"):
+            client.submit(portrait, voice=voice, **{name: value})
+    assert not (tmp_path / "none.mp4").exists() and not list((server.folder / "incoming").iterdir())
+
+
 def test_refusals_have_names(client: Client, server: Server, tmp_path: Path, portrait: Path, driver: Path) -> None:
     nobody = tmp_path / "nobody.png"
     made.write_picture(nobody, np.full((128, 128, 3), 127, np.uint8))
@@ -126,8 +165,12 @@ def test_refusals_have_names(client: Client, server: Server, tmp_path: Path, por
         assert str(server.folder) not in str(caught.value)
     with pytest.raises(BadOption):
         client.submit(portrait, driver, strength=7)
-    with pytest.raises(BadOption, match="voice"):
-        client.submit(portrait, driver, voice="hello")
+    with pytest.raises(BadRequest, match="one of driving, motion and voice"):
+        client.submit(portrait, driver, voice=driver)
+    with pytest.raises(BadRequest):
+        client.submit(portrait)
+    with pytest.raises(BadOption, match="voices alone"):
+        client.submit(portrait, driver, mood="happy")
     with pytest.raises(NoSuchJob):
         client.job("0" * 32)
     assert not (tmp_path / "none.mp4").exists()
@@ -175,7 +218,10 @@ def test_it_describes_itself(server: Server) -> None:
 
     told = httpx.get(f"{server.url}/openapi.json").json()
     body = told["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["multipart/form-data"]
-    assert {"portrait", "driving", "motion", "strength"} <= set(body["schema"]["properties"]) and body["example"]
+    assert {"portrait", "driving", "motion", "voice", "strength", "mood"} <= set(body["schema"]["properties"])
+    for example in body["examples"].values():
+        assert set(example["value"]) <= set(body["schema"]["properties"])
+        assert sum(set(example["value"]) >= set(way["required"]) for way in body["schema"]["oneOf"]) == 1
     assert {"400", "413", "415", "422", "503"} <= set(told["paths"]["/v1/jobs"]["post"]["responses"])
     schemas = told["components"]["schemas"]
     assert schemas["JobSaid"]["properties"]["id"]["examples"] and schemas["Problem"]["properties"]["kind"]["examples"]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from understudy.errors import BadOption, NoFace, UnderstudyError
 from understudy.service.limits import Limits
-from understudy.service.options import OPTIONS, read_options
+from understudy.service.options import ACTING, HEARD, OPTIONS, read_options
 from understudy.service.place import Lock, Place
 from understudy.service.refusals import KINDS, Busy, as_json, from_json, status_of
 from understudy.service.store import STATES, Store
@@ -206,11 +206,31 @@ def test_options_are_those_of_animate_and_no_others() -> None:
     assert caught.value.remedy == "strength"
 
 
+def test_options_of_voices_are_those_of_act() -> None:
+    import inspect
+
+    pytest.importorskip("torch")
+    from understudy.animate import act
+    from understudy.motion.perform import Wishes
+
+    assert set(HEARD) <= set(inspect.signature(act).parameters)
+    for name in ("lively", "blinks", "looks"):
+        most = ACTING[name].schema["maximum"]
+        assert read_options({name: str(most)}, HEARD) == {name: most} and Wishes(**{name: most})
+        for refused in (lambda: read_options({name: f"{most + 1}"}, HEARD), lambda: Wishes(**{name: most + 1})):  # noqa: B023
+            with pytest.raises(BadOption):
+                refused()
+    with pytest.raises(BadOption, match="seen alone"):
+        read_options({"mouth": "own"}, HEARD)
+    with pytest.raises(BadOption, match="voices alone"):
+        read_options({"mood": "happy"})
+
+
 @settings(max_examples=50, deadline=None)
-@given(st.sampled_from(sorted(OPTIONS)), st.text())
+@given(st.sampled_from(sorted(OPTIONS | ACTING)), st.text())
 def test_any_text_is_read_or_refused(name: str, word: str) -> None:
     try:
-        json.dumps(read_options({name: word}))
+        json.dumps(read_options({name: word}, OPTIONS | ACTING))
     except BadOption as error:
         assert len(str(error)) < 1000
 

@@ -14,16 +14,19 @@ import pytest
 from understudy.animate import Progress
 from understudy.animate.choices import Choices
 from understudy.animate.perform import Stopped
-from understudy.clip import read, read_metadata, read_picture, write, write_picture
+from understudy.animate.voice import Acting
+from understudy.clip import Sound, read, read_metadata, read_picture, read_sound, write, write_picture, write_sound
 from understudy.data.check import Finding, Report
 from understudy.errors import BadOption, NoFace, UnreadableMedia
 from understudy.motion.retouch import Retouch
-from understudy.service.studio import desk, words
+from understudy.service.studio import desk, voices, words
 from understudy.service.studio.glimpse import MOMENTS, SIDE, glimpse, moments, unlike
 from understudy.service.studio.order import Order, Turns, carried_out
 from understudy.service.studio.room import ROOMS, TOKEN, House, Kept, Room
 
 FRAMES = 14
+SAID = 0.8  # seconds of voice
+SOMEBODY = next(iter(voices.SPEAKERS))
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture
 def room(tmp_path: Path) -> Room:
     return House(tmp_path).room(None)
+
+
+def filmed(made: tuple[Path, Path]) -> desk.Performance:
+    return desk.Performance(film=str(made[1]))
 
 
 def order_in(room: Room, made: tuple[Path, Path], choices: Choices | None = None) -> Order:
@@ -69,7 +76,7 @@ def test_uploads_keep_a_harmless_name(room: Room, tmp_path: Path) -> None:
     kept = room.keep(upload)
     assert kept.parent == room.folder / "given" and kept.read_bytes() == b"something"
     assert kept.name.startswith("we-ird-b-") and kept.suffix == ".png"
-    assert room.keep(upload) == kept
+    assert room.keep(upload) == kept == room.keep(kept)
 
 
 def test_an_order_becomes_a_film_once(room: Room, made: tuple[Path, Path]) -> None:
@@ -132,11 +139,11 @@ def test_problems_reach_the_order_and_are_told_without_folders(
     bad.write_text("no picture at all")
     with pytest.raises(UnreadableMedia):
         list(carried_out(order_in(room, (bad, made[1])), room, Turns()))
-    said = [said for said, _ in desk.performed(str(bad), str(made[1]), desk.Set(), room, Turns())][-1]
+    said = [said for said, _ in desk.performed(str(bad), filmed(made), desk.Set(), room, Turns())][-1]
     assert "UnreadableMedia" in said and str(tmp_path) not in said and "bad-" in said
-    nobody = list(desk.performed(None, str(made[1]), desk.Set(), room, Turns()))
+    nobody = list(desk.performed(None, filmed(made), desk.Set(), room, Turns()))
     assert len(nobody) == 1 and "a portrait is missing" in nobody[0][0]
-    *_, (said, film) = desk.performed(str(made[0]), str(made[1]), desk.Set(only=()), room, Turns())
+    *_, (said, film) = desk.performed(str(made[0]), filmed(made), desk.Set(only=()), room, Turns())
     assert film is None and "BadOption" in said
 
 
@@ -161,8 +168,62 @@ def test_a_glimpse_shows_moments_that_differ_and_follows_the_sliders(made: tuple
     write(tmp_path / "grey.mp4", [np.full((128, 128, 3), 90, np.uint8)] * 6, fps=25)
     with pytest.raises(NoFace):
         glimpse(made[0], tmp_path / "grey.mp4", Choices())
-    assert desk.glimpsed(str(made[0]), str(tmp_path / "grey.mp4"), desk.Set()) is None
-    assert desk.glimpsed(None, str(made[1]), desk.Set()) is None
+    assert desk.glimpsed(str(made[0]), filmed((made[0], tmp_path / "grey.mp4")), desk.Set()) is None
+    assert desk.glimpsed(None, filmed(made), desk.Set()) is None
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Somebody hums, with pauses."""
+    at = np.arange(round(SAID * 16_000)) / 16_000
+    hum = np.sin(2 * np.pi * 180 * at) * (np.sin(2 * np.pi * 2 * at) > 0) * 0.3
+    return write_sound(tmp_path_factory.mktemp("voice") / "hum.wav", Sound(hum[:, None].astype(np.float32), 16_000))
+
+
+def test_a_voice_becomes_a_film_with_its_sound(room: Room, made: tuple[Path, Path], voice: Path) -> None:
+    pytest.importorskip("torch")
+    assert voices.lacking() is None
+    said = desk.Performance(desk.VOICE, film=str(made[1]), voice=str(voice))
+    controls = desk.Set(crop=True, mood="happy")
+    film = list(desk.performed(str(made[0]), said, controls, room, Turns()))[-1][1]
+    assert film is not None and film.beside is None and film.title == "who as hum, warp"
+    clip = read(film.film)
+    assert clip.has_sound and clip.frames == round(25 * SAID) and abs(read_sound(film.film).seconds - SAID) < 0.1
+    other = list(desk.performed(str(made[0]), said, replace(controls, smile=0.8), room, Turns()))[-1][1]
+    assert other is not None and not np.array_equal(next(iter(read(other.film))), next(iter(clip))), "it is retouched"
+    orders = [
+        Order(portrait=made[0], driving=voice, model="warp", choices=each.choices, acting=each.acting)
+        for each in (controls, replace(controls, take=1), replace(controls, mood="sad"), replace(controls, lively=2.0))
+    ]
+    assert len({order.name for order in orders}) == 4, "another take is another film"
+    *_, (refusal, none) = desk.performed(str(made[0]), said, replace(controls, best="3"), room, Turns())
+    assert none is None and "no best frame" in refusal
+
+
+def test_a_glimpse_of_a_voice_is_acted(made: tuple[Path, Path], voice: Path) -> None:
+    pytest.importorskip("torch")
+    plain = glimpse(made[0], voice, Choices(), Acting())
+    assert plain.shape == (2 * SIDE, MOMENTS * SIDE, 3)
+    assert not np.array_equal(plain, glimpse(made[0], voice, Choices(), Acting(mood="angry")))
+    assert desk.glimpsed(str(made[0]), desk.Performance(desk.VOICE, film=str(made[1])), desk.Set()) is None
+
+
+def test_what_is_typed_is_said_once(room: Room) -> None:
+    pytest.importorskip("espeakng_loader")
+    said, file = desk.typed("Hello. [happy] Good morning!", SOMEBODY, room)
+    assert said == "" and file is not None and read_sound(file).seconds > 1
+    before = Path(file).stat().st_mtime_ns
+    assert desk.typed("Hello. [happy] Good morning!", SOMEBODY, room) == ("", file)
+    assert Path(file).stat().st_mtime_ns == before
+    for text, speaker in ((" ", SOMEBODY), ("Hello", "<b>"), ("a" * 3000, SOMEBODY)):
+        said, file = desk.typed(text, speaker, room)
+        assert file is None and "BadOption" in said and "<span><b>" not in said
+
+
+def test_without_espeak_it_is_said_what_to_install(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("understudy.cast.speak.espeak.find_spec", lambda name: None)
+    said, file = desk.typed("Never said before.", SOMEBODY, room)
+    assert file is None and "understudy[tts]" in said
 
 
 def test_what_is_set_becomes_choices() -> None:
@@ -173,6 +234,10 @@ def test_what_is_set_becomes_choices() -> None:
     for wrong in (desk.Set(best="soon"), desk.Set(face="-1"), desk.Set(yaw=90)):
         with pytest.raises(BadOption):
             _ = wrong.choices
+    assert desk.Set(mood="sad", lively=1.5, take=4).acting == Acting(mood="sad", lively=1.5)
+    assert (
+        desk.Set().acting == Acting() and desk.Set(take=4).choices.seed == 4 and desk.Set(take=None).choices.seed == 0
+    )
     assert desk.models()[:2] == ["auto", "warp"]
 
 
@@ -196,6 +261,7 @@ def test_words_are_escaped() -> None:
 
 
 def test_examples_are_by_the_cast(tmp_path: Path) -> None:
-    portraits, drivers = desk.examples(House(tmp_path))
-    assert len(portraits) >= 2 and len(drivers) == 1
-    assert all("cast" in read_metadata(file) for file in portraits)
+    found = desk.examples(House(tmp_path))
+    assert len(found.portraits) >= 2 and len(found.films) == 1
+    assert all("cast" in read_metadata(file) for file in found.portraits)
+    assert len(found.voices) == voices.can_speak()

@@ -13,6 +13,7 @@ from understudy.animate.voice import Acting, open_voice
 from understudy.clip import AnyPath, Warn
 from understudy.clip.media import existing
 from understudy.face.portrait import Portrait
+from understudy.motion.retouch import Retouch
 
 
 def act(
@@ -36,6 +37,7 @@ def act(
     max_size: int = 1920,
     crop: bool = False,
     device: str = "auto",
+    retouch: Retouch | None = None,
     license: Literal["any", "commercial"] = "any",
     sign: bool = True,
     force: bool = False,
@@ -62,6 +64,7 @@ def act(
         steps=steps,
         driver=None,
         device=device,
+        retouch=retouch or Retouch(),
     )
     heard = existing(voice)
 

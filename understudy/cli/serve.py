@@ -29,7 +29,7 @@ def serve(
         typer.Option("--api-key-file", help=f"File with the key; ${KEY} has it, too.", show_default=False),
     ] = None,
     max_mb: Annotated[float, typer.Option("--max-mb", min=0.001, help="Of a job's files together.")] = 200,
-    max_seconds: Annotated[float, typer.Option("--max-seconds", min=0.1, help="Of driving.")] = 300,
+    max_seconds: Annotated[float, typer.Option("--max-seconds", min=0.1, help="Of driving, motion or voice.")] = 300,
     max_megapixels: Annotated[float, typer.Option("--max-megapixels", min=0.01, help="Of a picture or frame.")] = 25,
     queue: Annotated[int, typer.Option("--queue", min=1, help="Jobs that may wait; more are refused.")] = 20,
     keep_hours: Annotated[float, typer.Option("--keep-hours", min=0.0, help="How long results can be had.")] = 24,

@@ -18,7 +18,8 @@ def studio(
     at_once: Annotated[int, typer.Option("--at-once", min=1, max=16, help="Films made at the same time.")] = 1,
     browser: Browser = True,
 ) -> None:
-    """A page in the browser: drop a portrait and a performance, look, adjust, animate. Nothing leaves this machine."""
+    """A page in the browser: a portrait, a film or a voice, look, adjust, animate; and a desk for motion files. Nothing
+    leaves this machine."""
     from understudy.service.guard import only_loopback
     from understudy.service.serve import serve
     from understudy.service.studio.application import application

@@ -35,6 +35,7 @@ from understudy.motion.mesh import MotionMesh
 Ease = Literal["smooth", "linear"]
 HEAD: Final = ("yaw", "pitch", "roll")
 _MOST_DEGREES: Final = 89.0
+_A_MOMENT: Final = 1e-6  # seconds: keys are written with six digits, and must still hold the frame that they are of
 _REMEDY: Final = '{"keys": [{"time": 0, "jawOpen": null}, {"time": 0.5, "jawOpen": 0.8}]}'
 
 
@@ -87,7 +88,7 @@ def _followed(
     """(f,) what one curve does with its keys in it."""
     found = own.copy()
     for (start, one), (end, other) in pairwise(track):
-        here = (times >= start - 1e-9) & (times <= end + 1e-9)
+        here = (times >= start - _A_MOMENT) & (times <= end + _A_MOMENT)
         share = np.clip((times[here] - start) / (end - start), 0, 1)
         share = share * share * (3 - 2 * share) if ease == "smooth" else share
         before, after = (own[here] if value is None else np.full(here.sum(), value) for value in (one, other))

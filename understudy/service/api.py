@@ -24,8 +24,8 @@ from understudy.service.door import Door
 from understudy.service.hands import Examiner, Workers, tidy
 from understudy.service.limits import Limits
 from understudy.service.metrics import CONTENT_TYPE, Metrics
-from understudy.service.options import read_options
-from understudy.service.place import ID, Lock, Place
+from understudy.service.options import HEARD, OPTIONS, read_options
+from understudy.service.place import ID, VOICE, Lock, Place
 from understudy.service.refusals import (
     BadRequest,
     Busy,
@@ -114,7 +114,7 @@ class Service:
         if key is not None and (earlier := self.store.by_key(key)) is not None:
             return self._again(earlier, sent), False
         driving = named(sent)
-        options = read_options(sent.options)
+        options = read_options(sent.options, HEARD if driving == VOICE else OPTIONS)
         found = await self.examiner.ask(sent.folder, driving, options)
         size = sum(path.stat().st_size for path in sent.folder.iterdir())
         self.place.accept(number)
@@ -166,16 +166,16 @@ class Service:
 
 
 def named(sent: Form) -> str:
-    """The file that drives, under the name that says what it is. Errors: `BadOption`, `BadRequest`."""
-    if "voice" in sent.files or "voice" in sent.options:
-        raise BadOption("this version cannot act from a voice yet", remedy="driving, a film of somebody who speaks")
-    missing = [name for name in ("portrait",) if name not in sent.files]
-    drivers = [name for name in ("driving", "motion") if name in sent.files]
-    if missing or len(drivers) != 1:
+    """The file that drives, under the name that says what it is. Errors: `BadRequest`."""
+    drivers = [name for name in ("driving", "motion", VOICE) if name in sent.files]
+    if "portrait" not in sent.files or len(drivers) != 1:
         seen = ", ".join(sorted({*sent.files, *sent.options})) or "nothing"
-        raise BadRequest("a job needs a portrait, and either driving or motion", f"{seen}", "-F portrait=@photo.jpg")
-    if drivers == ["driving"]:
-        return "driving"
+        raise BadRequest(
+            "a job needs a portrait, and one of driving, motion and voice", seen,
+            "-F portrait=@photo.jpg -F driving=@driving.mp4",
+        )  # fmt: skip
+    if drivers != ["motion"]:
+        return drivers[0]
     motion = sent.files["motion"]
     with motion.open("rb") as file:
         start = file.read(9)
@@ -206,7 +206,7 @@ def application(place: Path, limits: Limits, workers: int, key: str | None) -> F
 
     app = FastAPI(
         title="Understudy", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
-        description="A picture of somebody performs what a video does.",
+        description="A picture of somebody performs what a video or a voice does.",
     )  # fmt: skip
     app.state.service = service
     _routes(app, service)
@@ -220,8 +220,8 @@ def _routes(app: FastAPI, service: Service) -> None:
         "/v1/jobs", status_code=202, response_model=JobSaid, responses=TROUBLES, openapi_extra={"requestBody": form()}
     )
     async def post(request: Request, response: Response) -> JobSaid:
-        """PORTRAIT performs what DRIVING does. Answers with the job, which is then watched, and its result fetched.
-        The header Idempotency-Key makes sending twice the same as sending once."""
+        """PORTRAIT performs what DRIVING does, or MOTION says, or a VOICE. Answers with the job, which is then watched,
+        and its result fetched. The header Idempotency-Key makes sending twice the same as sending once."""
         job, fresh = await service.accept(request)
         response.status_code = 202 if fresh else 200
         response.headers["location"] = f"/v1/jobs/{job.id}"

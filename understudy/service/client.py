@@ -4,6 +4,7 @@
 
     with Client("http://127.0.0.1:8765") as service:
         service.animate("photo.jpg", "driving.mp4", "film.mp4", strength=1.2)
+        service.act("photo.jpg", "voice.wav", "said.mp4", mood="happy")
 
 Needs httpx alone, of what the extra `service` brings. Errors of the service come up as they would here: `NoFace`,
 `TooLarge`, ... of `understudy.errors`, `Busy` and others of `understudy.service.refusals`.
@@ -57,10 +58,27 @@ class Client:
         progress: Callable[[Told], None] = lambda job: None,
         **options: Any,
     ) -> Told:
-        """From a portrait and a driver to a film in `out`, as `understudy animate` does it; returns what was made.
+        """From a portrait and a driver (film, picture, motion file or Live Link CSV) to a film in `out`, as `understudy
+        animate` does it; returns what was made.
 
         `progress` is given the job whenever it has changed. Errors: what the service says; `Exists`, `Unwritable`."""
-        number = self.submit(portrait, driving, **options)["id"]
+        return self._made(self.submit(portrait, driving, **options)["id"], out, progress)
+
+    def act(
+        self,
+        portrait: str | Path,
+        voice: str | Path,
+        out: str | Path,
+        *,
+        progress: Callable[[Told], None] = lambda job: None,
+        **options: Any,
+    ) -> Told:
+        """From a portrait and a voice to a film in `out` that has its sound, as `understudy act` does it; else as
+        `animate`."""
+        return self._made(self.submit(portrait, voice=voice, **options)["id"], out, progress)
+
+    def _made(self, number: str, out: str | Path, progress: Callable[[Told], None]) -> Told:
+        """Wait for a job, and fetch what it has made."""
         for job in self.watch(number):
             progress(job)
         job = self.job(number)
@@ -69,18 +87,25 @@ class Client:
         self.save(number, out)
         return dict(job["result"])
 
-    def submit(self, portrait: str | Path, driving: str | Path, key: str | None = None, **options: Any) -> Told:
-        """Send a job; while the service is busy, wait and try again. `key` makes sending twice the same as once."""
-        field = "motion" if Path(driving).suffix.lower() in _MOTION else "driving"
+    def submit(
+        self,
+        portrait: str | Path,
+        driving: str | Path | None = None,
+        key: str | None = None,
+        *,
+        voice: str | Path | None = None,
+        **options: Any,
+    ) -> Told:
+        """Send a job, with a driver or a `voice`; while the service is busy, wait and try again. `key` makes sending
+        twice the same as once."""
+        named = {"portrait": portrait, _field(driving): driving, "voice": voice}
+        sent = {name: Path(path) for name, path in named.items() if path is not None}
         words = {name: _word(value) for name, value in options.items() if value is not None}
         headers = {} if key is None else {"idempotency-key": key}
         until = time.monotonic() + self._patience
         while True:
             with ExitStack() as stack:
-                files = {
-                    name: stack.enter_context(Path(path).open("rb"))
-                    for name, path in {"portrait": portrait, field: driving}.items()
-                }
+                files = {name: stack.enter_context(path.open("rb")) for name, path in sent.items()}
                 answer = self._http.post("/v1/jobs", files=files, data=words, headers=headers)
             wait = float(answer.headers.get("retry-after", 1))
             if answer.status_code != Busy.status or time.monotonic() + wait > until:
@@ -132,6 +157,11 @@ class Client:
         if answer.is_error:
             raise from_json(told.get("error", {}))
         return dict(told)
+
+
+def _field(driving: str | Path | None) -> str:
+    """What a driver is called in a form."""
+    return "motion" if driving is not None and Path(driving).suffix.lower() in _MOTION else "driving"
 
 
 def _word(value: Any) -> str:

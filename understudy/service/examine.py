@@ -15,13 +15,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
+from understudy import models
 from understudy.animate.choices import Choices, choose, of_the_cast
 from understudy.animate.driving import open_driving
 from understudy.clip import read
+from understudy.clip.sound import open_sound, placed, sound_stream
 from understudy.clip.still import opened
-from understudy.errors import BadOption, NoPicture, TooLarge, UnderstudyError
+from understudy.errors import BadOption, MissingExtra, NoPicture, NoSound, TooLarge, UnderstudyError
 from understudy.motion.file import read_header
 from understudy.motion.kinds import FRAMES
+from understudy.service.place import VOICE
 from understudy.service.refusals import as_json, internal
 from understudy.service.worker import without
 
@@ -41,6 +44,9 @@ def examined(folder: Path, driving: str, options: Mapping[str, Any], seconds: fl
     with opened(portrait, pixels) as picture:
         picture.load()
     choose(model, choices, cast=of_the_cast(portrait), commercial=commercial)
+    if driving == VOICE:
+        heard(folder / VOICE, seconds)
+        return {"still": False}
     return {"still": driven(folder / driving, seconds, pixels)}
 
 
@@ -64,6 +70,27 @@ def driven(path: Path, seconds: float, pixels: int) -> bool:
     if long > seconds and not still:
         raise TooLarge("the driver is longer than a job may be", f"{long:.0f} s; the most are {seconds:.0f}", "a part")
     return still
+
+
+def heard(path: Path, seconds: float) -> None:
+    """Whether somebody can act from this voice here. It is decoded as far as it may be long, whatever it promises.
+
+    Errors: `MissingExtra` where nobody can act; those of reading it; `NoSound`, `TooLarge`."""
+    lacking = models.missing_from(models.X_ACTOR_SMALL)
+    if lacking is not None:
+        raise MissingExtra(
+            "this service cannot act from a voice", f"it lacks {lacking}",
+            'driving or motion; or, where it runs, pip install "understudy[diffusion]"',
+        )  # fmt: skip
+    with open_sound(path) as container:
+        stream = sound_stream(container, path)
+        samples = 0
+        for block in placed(container, stream, _silently, path):
+            samples += len(block)
+            if samples > seconds * stream.rate:
+                raise TooLarge("the voice is longer than a job may be", f"the most are {seconds:.0f} s", "a part of it")
+    if not samples:
+        raise NoSound("the voice has no sound that can be decoded", "an empty sound track", "record it again")
 
 
 def answer(question: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ class Limits:
     """Every number that a service refuses by."""
 
     bytes: int  # of a whole upload
-    seconds: float  # of driving
+    seconds: float  # of driving, motion or voice
     pixels: int  # of the portrait, and of a frame of the driver
     waiting: int  # jobs that wait, are drawn, or are being sent
     tries: int  # times that a worker may die over a job without getting further

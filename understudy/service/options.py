@@ -1,4 +1,5 @@
-"""The options of a job, as they come in a form: those of `understudy animate`, and no others."""
+"""The options of a job, as they come in a form: those of `understudy animate` or, of a voice, `understudy act`, and no
+others."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
+from understudy.animate.voice import MOST_GUIDANCE
+from understudy.cast.speak.voice import MOODS
 from understudy.errors import BadOption
 
 
@@ -39,6 +42,16 @@ def _real(word: str) -> float:
     if not math.isfinite(value):
         raise ValueError(word)
     return value
+
+
+def _up_to(most: float, help: str) -> Option:
+    def read(word: str) -> float:
+        value = _real(word)
+        if not 0 <= value <= most:
+            raise ValueError(word)
+        return value
+
+    return Option(read, f"a number from 0 to {most:g}", help, {"type": "number", "minimum": 0, "maximum": most})
 
 
 def _one_of(*words: str) -> Option:
@@ -86,19 +99,28 @@ OPTIONS: Final[dict[str, Option]] = {
     "crop": Option(_yes, "true or false", "the face's square alone", {**_YES, "default": False}),
     "license": _helped(_one_of("any", "commercial"), "commercial refuses models whose licence forbids that"),
 }  # fmt: skip
+MOST_LIVELY, MOST_BLINKS, MOST_LOOKS = 4.0, 90.0, 120.0  # as `motion.perform.Wishes` has it, which needs torch
+ACTING: Final[dict[str, Option]] = {
+    "mood": _helped(_one_of(*MOODS), "how the voice feels; without it, as it sounds"),
+    "lively": _up_to(MOST_LIVELY, "times the usual movement"),
+    "blinks": _up_to(MOST_BLINKS, "a minute"),
+    "looks": _up_to(MOST_LOOKS, "away, a minute"),
+    "guidance": _up_to(MOST_GUIDANCE, "how much more the voice counts"),
+}
+"""What only a voice has."""
+WATCHED: Final = ("mouth", "driver", "reference_frame")  # what it has not, because nobody is seen
+HEARD: Final = {name: option for name, option in OPTIONS.items() if name not in WATCHED} | ACTING
 LARGEST: Final = 4096  # of max_size
 
 
-def read_options(words: Mapping[str, str]) -> dict[str, Any]:
-    """Options as `animate` takes them. Errors: `BadOption`, for what is none and for what cannot be read."""
+def read_options(words: Mapping[str, str], known: Mapping[str, Option] = OPTIONS) -> dict[str, Any]:
+    """Options as `animate` takes them or, of those that are `HEARD`, `act`. Errors: `BadOption`, for what is none and
+    for what cannot be read."""
     found: dict[str, Any] = {}
     for name, word in words.items():
-        option = OPTIONS.get(name)
+        option = known.get(name)
         if option is None:
-            near = get_close_matches(name, OPTIONS, n=1)
-            raise BadOption(
-                f"{name[:40]!r} is no option", remedy=near[0] if near else f"one of {', '.join(sorted(OPTIONS))}"
-            )
+            raise _strange(name, known)
         try:
             found[name] = option.read(word)
         except ValueError:
@@ -106,3 +128,12 @@ def read_options(words: Mapping[str, str]) -> dict[str, Any]:
     if found.get("max_size", 0) > LARGEST:
         raise BadOption(f"max_size is at most {LARGEST}", str(found["max_size"]), "a smaller one")
     return found
+
+
+def _strange(name: str, known: Mapping[str, Option]) -> BadOption:
+    """What to say of an option that this job does not have."""
+    if name in OPTIONS or name in ACTING:
+        of = "voices" if name in ACTING else "drivers that are seen"
+        return BadOption(f"{name} is an option of {of} alone", remedy="leave it out")
+    near = get_close_matches(name, known, n=1)
+    return BadOption(f"{name[:40]!r} is no option", remedy=near[0] if near else f"one of {', '.join(sorted(known))}")

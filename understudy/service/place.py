@@ -1,7 +1,7 @@
 """Where a service keeps its jobs, and who may touch one: a folder, and locks that die with whoever held them.
 
 jobs.sqlite         what is known of every job
-jobs/ID/            its files, under names of our own: portrait, driving or motion, result
+jobs/ID/            its files, under names of our own: portrait, driving or motion or voice, result
 incoming/ID/        a job that is being sent
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Final
 
 ID: Final = re.compile(r"[0-9a-f]{32}")
-INPUTS: Final = ("portrait", "driving", "motion.safetensors", "motion.csv")
+VOICE: Final = "voice"  # the name of the file, where one drives
 RESULTS: Final = ("result.mp4", "result.png")
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
-from understudy.service.options import OPTIONS
+from understudy.service.options import ACTING, OPTIONS, WATCHED
 from understudy.service.store import Job
 
 NUMBER: Final = "3f1c2a9e5b7d4e0f8a6c1b2d3e4f5a6b"
@@ -15,7 +15,9 @@ NUMBER: Final = "3f1c2a9e5b7d4e0f8a6c1b2d3e4f5a6b"
 class Progress(BaseModel):
     """How far a job is."""
 
-    stage: str = Field("", description="watching the driver, or drawing", examples=["drawing"])
+    stage: str = Field(
+        "", description="watching the driver (or acting from the voice), or drawing", examples=["drawing"]
+    )
     done: int = Field(0, description="frames of this stage", examples=[84])
     total: int | None = Field(None, examples=[150])
     left: float | None = Field(
@@ -89,11 +91,26 @@ def form() -> dict[str, Any]:
         "portrait": {**file, "description": "the picture of somebody who shall perform: PNG, JPEG, WebP, ..."},
         "driving": {**file, "description": "the performance: a film or a picture"},
         "motion": {**file, "description": "instead of driving: a motion file, or Live Link Face CSV"},
+        "voice": {**file, "description": "instead of driving: who speaks: a sound file, or a film"},
     }
-    options = {name: {**option.schema, "description": option.help} for name, option in OPTIONS.items()}
-    schema = {"type": "object", "required": ["portrait"], "properties": {**files, **options}}
-    example = {"portrait": "(a file)", "driving": "(a file)", "model": "warp", "strength": 1.2, "only": "mouth,eyes"}
-    return {"required": True, "content": {"multipart/form-data": {"schema": schema, "example": example}}}
+    helps = {name: option.help for name, option in {**OPTIONS, **ACTING}.items()}
+    helps |= {name: f"{helps[name]}; with a voice alone" for name in ACTING}
+    helps |= {name: f"{helps[name]}; not with a voice" for name in WATCHED}
+    options = {name: {**option.schema, "description": helps[name]} for name, option in {**OPTIONS, **ACTING}.items()}
+    one = [{"required": ["portrait", name]} for name in ("driving", "motion", "voice")]
+    schema = {"type": "object", "oneOf": one, "properties": {**files, **options}}
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema, "examples": EXAMPLES}}}
+
+
+_FILE: Final = "(a file)"
+EXAMPLES: Final[dict[str, Any]] = {
+    name: {"summary": summary, "value": {"portrait": _FILE, **value}}
+    for name, summary, value in (
+        ("driving", "a film drives", {"driving": _FILE, "model": "warp", "strength": 1.2, "only": "mouth,eyes"}),
+        ("voice", "a voice drives", {"voice": _FILE, "mood": "happy", "lively": 1.3, "seed": 7}),
+        ("motion", "a motion file drives", {"motion": _FILE, "crop": True}),
+    )
+}
 
 
 TROUBLES: Final[dict[int | str, dict[str, Any]]] = {
@@ -104,8 +121,9 @@ TROUBLES: Final[dict[int | str, dict[str, Any]]] = {
         408: "it took too long to come in",
         409: "an idempotency key that belongs to another job",
         413: "too many bytes, pixels or seconds",
-        415: "a file that cannot be read as a picture, film or motion",
-        422: "options that cannot be, or inputs without a face or a frame",
+        415: "a file that cannot be read as a picture, film, motion or sound",
+        422: "options that cannot be, or inputs without a face, a frame or a sound",
+        501: "a voice, where nothing is installed that acts",
         503: "as many jobs wait as may; the header Retry-After says when to ask again",
     }.items()
 }

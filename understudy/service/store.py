@@ -43,7 +43,7 @@ class Job:
     ended: float | None
     key: str | None  # of idempotency
     digest: str  # of options and files
-    options: Mapping[str, Any]  # of `animate`
+    options: Mapping[str, Any]  # of `animate` or `act`
     driving: str  # the name of the file that drives, in the job's folder
     still: bool  # the result is a picture
     tries: int

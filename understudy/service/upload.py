@@ -19,7 +19,7 @@ from understudy.service.refusals import BadRequest, TooMuch, TooSlow
 FILES: Final = ("portrait", "driving", "motion", "voice")
 LONGEST: Final = 2000  # bytes of an option
 MOST: Final = 40  # parts of a form
-_HELP: Final = "a form (multipart/form-data) with the files portrait and driving; see /openapi.json"
+_HELP: Final = "a form (multipart/form-data) with the files portrait and driving, motion or voice; see /openapi.json"
 
 
 @dataclass

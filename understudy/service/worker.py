@@ -18,12 +18,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from understudy.animate import Progress, Stopped, animate
+from understudy.animate import Progress, Stopped, act, animate
 from understudy.clip import read, read_metadata
 from understudy.errors import TooLarge, UnderstudyError
 from understudy.service import logs
 from understudy.service.limits import Limits
-from understudy.service.place import Lock, Place
+from understudy.service.place import VOICE, Lock, Place
 from understudy.service.refusals import Crashed, as_json, internal
 from understudy.service.store import Job, Store
 
@@ -106,7 +106,8 @@ class Worker:
         options = dict(job.options)
         if options.get("only") is not None:
             options["only"] = tuple(options["only"])
-        result = animate(
+        perform = act if job.driving == VOICE else animate
+        result = perform(
             folder / "portrait",
             folder / job.driving,
             out=folder / ("result.png" if job.still else "result.mp4"),

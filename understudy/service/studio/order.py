@@ -1,4 +1,5 @@
-"""An order: this portrait, this performance, these choices. `animate` carries it out; it can be watched and stopped.
+"""An order: this portrait, this performance, these choices. `animate` or `act` carries it out; it can be watched and
+stopped.
 
 A worker thread makes the film and the caller hears of it by iterating, so a page can be told what happens and can ask
 for the end at any time. As many films are made at once as the machine has turns for; the others wait, and may leave.
@@ -9,29 +10,35 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import cv2
 import numpy as np
 
-from understudy.animate import Progress, Result, animate
+from understudy.animate import Progress, Result, act, animate
 from understudy.animate.choices import Choices
 from understudy.animate.pace import Tell
 from understudy.animate.perform import Stopped
 from understudy.animate.record import fingerprint
+from understudy.animate.voice import Acting
 from understudy.clip import Picture, read, read_metadata, write, write_picture
+from understudy.errors import BadOption
 from understudy.provenance.hashes import content
-from understudy.service.studio.room import Kept, Room
+from understudy.service.studio.room import Kept, Room, called
 
 OFTEN: Final = 0.2  # seconds between looks
 POSTER: Final = 320  # pixels of its longer side
 HIGHEST: Final = 720  # pixels of the film with the driver beside
+MOTION: Final = (".safetensors", ".csv")  # endings of files of motion
+UNSEEN: Final = ("mouth", "driver", "reference_frame")  # choices that a voice does not have
+
+T = TypeVar("T")
 
 
 class Turns:
@@ -68,6 +75,12 @@ class Order:
     driving: Path
     model: str
     choices: Choices
+    acting: Acting | None = None  # of a voice
+
+    @property
+    def filmed(self) -> bool:
+        """Whether there are pictures of the driver."""
+        return self.acting is None and self.driving.suffix.lower() not in MOTION
 
     @property
     def name(self) -> str:
@@ -77,8 +90,9 @@ class Order:
             driving=content(self.driving),
             model=self.model,
             choices=asdict(self.choices),
+            **({"acting": asdict(self.acting)} if self.acting else {}),
         )
-        return f"{_called(self.portrait)}-{_called(self.driving)}-{mark[:8]}.mp4"
+        return f"{called(self.portrait.name)}-{called(self.driving.name)}-{mark[:8]}.mp4"
 
 
 def carried_out(order: Order, room: Room, turns: Turns) -> Iterator[Progress | Kept]:
@@ -100,12 +114,14 @@ def carried_out(order: Order, room: Room, turns: Turns) -> Iterator[Progress | K
             before = "another film" if others == 1 else f"{others} films"
             yield Progress("waiting", note=f"waiting for its turn: {before} of others first")
         stack.callback(turns.give_back)
-        yield from _told(order, film, room)
+        for heard in told(lambda tell: _made(order, film, room, tell), room):
+            yield heard if isinstance(heard, Progress) else heard[0]
 
 
-def _told(order: Order, film: Path, room: Room) -> Iterator[Progress | Kept]:
-    """The work in a thread, and what it says."""
-    said: queue.Queue[Progress | Kept | BaseException] = queue.Queue()
+def told(work: Callable[[Tell], T], room: Room) -> Iterator[Progress | tuple[T]]:
+    """Some work in a thread, and what it says; last what has come of it. Errors: `Stopped` after `room.stop` was set,
+    and those of the work. Whoever stops listening ends it."""
+    said: queue.Queue[Progress | tuple[T] | BaseException] = queue.Queue()
     left = threading.Event()  # the listener is gone
 
     def tell(progress: Progress) -> None:
@@ -113,13 +129,13 @@ def _told(order: Order, film: Path, room: Room) -> Iterator[Progress | Kept]:
             raise KeyboardInterrupt
         said.put(progress)
 
-    def work() -> None:
+    def worked() -> None:
         try:
-            said.put(_made(order, film, room, tell))
+            said.put((work(tell),))
         except BaseException as error:  # handed over whole: the listener raises it
             said.put(error)
 
-    worker = threading.Thread(target=work, name="order", daemon=True)
+    worker = threading.Thread(target=worked, name="order", daemon=True)
     worker.start()
     try:
         while True:
@@ -128,7 +144,7 @@ def _told(order: Order, film: Path, room: Room) -> Iterator[Progress | Kept]:
                 if isinstance(heard, BaseException):
                     raise _as_stopped(heard)
                 yield heard
-                if isinstance(heard, Kept):
+                if isinstance(heard, tuple):
                     return
     finally:
         left.set()
@@ -144,8 +160,8 @@ def _as_stopped(error: BaseException) -> BaseException:
 
 def _made(order: Order, film: Path, room: Room, tell: Tell) -> Kept:
     """The film, its poster, and the film with the driver beside it."""
-    wanted = {each.name: getattr(order.choices, each.name) for each in fields(Choices)}
-    result = animate(
+    perform, wanted = _verb(order)
+    result = perform(
         order.portrait,
         order.driving,
         out=film,
@@ -155,19 +171,31 @@ def _made(order: Order, film: Path, room: Room, tell: Tell) -> Kept:
         command="the studio",
         **wanted,
     )
-    tell(Progress("laying the driver beside", 0, result.frames))
-    both = beside(film, order.driving, film.with_name(f"{film.stem}-beside.mp4"), tell, result)
+    both = None
+    if order.filmed:
+        tell(Progress("laying the driver beside", 0, result.frames))
+        both = beside(film, order.driving, film.with_name(f"{film.stem}-beside.mp4"), tell, result)
     poster = film.with_suffix(".jpg")
     write_picture(poster, _within(_middle(film, result.frames), POSTER), overwrite=True)
     kept = Kept(
         film=film,
         beside=both,
         poster=poster,
-        title=f"{_called(order.portrait)} as {_called(order.driving)}, {result.model}",
+        title=f"{called(order.portrait.name)} as {called(order.driving.name)}, {result.model}",
         warnings=result.warnings,
     )
     room.note(result, kept)
     return kept
+
+
+def _verb(order: Order) -> tuple[Callable[..., Result], dict[str, Any]]:
+    """What is done, and how: `animate` or, with a voice, `act`. Errors: `BadOption` for what a voice does not have."""
+    wanted = {each.name: getattr(order.choices, each.name) for each in fields(Choices)}
+    if order.acting is None:
+        return animate, wanted
+    if order.choices.reference_frame != "auto":
+        raise BadOption("a voice has no best frame", f"frame {order.choices.reference_frame}", "leaving it empty")
+    return act, {name: value for name, value in wanted.items() if name not in UNSEEN} | asdict(order.acting)
 
 
 def beside(film: Path, driving: Path, out: Path, tell: Tell, result: Result) -> Path:
@@ -205,8 +233,3 @@ def _tall(picture: Picture, high: int) -> Picture:
 def _within(picture: Picture, side: int) -> Picture:
     """No side longer than that."""
     return _tall(picture, max(2, round(picture.shape[0] * min(1.0, side / max(picture.shape[:2])))))
-
-
-def _called(file: Path) -> str:
-    """What a file in a room was called by the person (`Room.keep` has added eight letters)."""
-    return file.stem[:-9] if len(file.stem) > 9 and file.stem[-9] == "-" else file.stem

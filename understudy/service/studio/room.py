@@ -48,9 +48,11 @@ class Room:
     busy: threading.Lock = field(default_factory=threading.Lock)
 
     def keep(self, file: Path) -> Path:
-        """A copy of an upload, named by what it was called and what is in it. Errors: `Unwritable`."""
+        """A copy of an upload, named by what it was called and what is in it; of a copy, that. Errors: `Unwritable`."""
+        if file.parent == self.folder / "given":
+            return file
         stem = re.sub(r"[^\w-]+", "-", file.stem).strip("-")[:NAME] or "file"
-        ending = file.suffix.lower() if re.fullmatch(r"\.\w{1,5}", file.suffix) else ""
+        ending = file.suffix.lower() if re.fullmatch(r"\.\w{1,11}", file.suffix) else ""
         kept = self.folder / "given" / f"{stem}-{content(file)[:8]}{ending}"
         if not kept.exists():
             fresh = kept.with_name(f".{secrets.token_hex(4)}-{kept.name}")
@@ -98,6 +100,12 @@ class Room:
         pages = sorted(self.folder.glob("*.json"), key=lambda page: page.stat().st_mtime, reverse=True)
         found = (self.known(page.with_suffix(".mp4")) for page in pages)
         return [kept for kept in found if kept is not None][:SHOWN]
+
+
+def called(name: str) -> str:
+    """What a file in a room was called by the person: without its ending, and the eight letters that were added."""
+    stem = Path(name).stem
+    return re.sub(r"(-[0-9a-f]{8})+$", "", stem) or stem
 
 
 class House:

@@ -6,18 +6,20 @@ from html import escape
 from typing import Final
 
 from understudy.animate import Progress
+from understudy.animate.motions import About
 from understudy.animate.pace import spoken
 from understudy.animate.perform import Stopped
 from understudy.data.check import Report
 from understudy.errors import UnderstudyError
 from understudy.extras import absent
-from understudy.service.studio.room import Kept
+from understudy.service.studio.room import Kept, called
 
 VERDICTS: Final = {"good": "Good", "usable": "Usable", "unusable": "Cannot be used"}
 STAGES: Final = {
     "": "Beginning",
     "waiting": "Waiting",
     "watching": "Watching the performance",
+    "acting": "Acting from the voice",
     "drawing": "Drawing",
     "laying the driver beside": "Laying the driver beside",
 }
@@ -43,6 +45,26 @@ def advice(report: Report) -> str:
         f"<p><b>{VERDICTS[report.verdict]}</b> <span>{summary}</span></p><ul>{said}</ul>"
         f"<details><summary>all that was looked at</summary><ul>{more}</ul></details></div>"
     )
+
+
+def motion(found: About, title: str = "") -> str:
+    """What is in a motion file; `title` first, if there is one."""
+    many = f"{found.frames} frame{'s' * (found.frames != 1)}, {found.fps:.4g} a second, {found.seconds:.1f} s"
+    faces = f"a face in {found.faces} of them" if found.faces < found.frames else ""
+    cuts = f"{found.cuts} cut{'s' * (found.cuts > 1)}" if found.cuts else ""
+    origin = found.provenance.get("source", "")
+    told = " · ".join(part for part in (many, faces, cuts, f"from {called(origin)}" if origin else "") if part)
+    said = "".join(f"<li class='poor'>{escape(text)}</li>" for text in found.warnings)
+    return (
+        f"<div class='us-card good' data-motion='{found.frames}'><p><b>{escape(title or 'Motion')}</b> "
+        f"<span>{escape(told)}</span></p><ul>{said}</ul></div>"
+    )
+
+
+def note(text: str, command: str = "") -> str:
+    """Something to know beforehand, such as what is not installed."""
+    typed = f" <code>{escape(command)}</code>" if command else ""
+    return f"<p class='us-small'>{escape(text)}{typed}</p>"
 
 
 def looking(name: str) -> str:
