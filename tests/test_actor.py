@@ -14,9 +14,10 @@ from understudy.diffusion.forcing import as_used, fused_weights
 from understudy.diffusion.noise import Cosine
 from understudy.errors import BadOption
 from understudy.motion.actor import WISHES, Actor, ActorConfig, rotations, visible
-from understudy.motion.perform import Score, Tempo, Wishes, perform, whole
+from understudy.motion.perform import Score, Tempo, perform, whole
 from understudy.motion.space import PLAYED, how_of, rows_of
 from understudy.motion.speech import WIDTH, silence
+from understudy.motion.wishes import Wishes
 
 TOY = ActorConfig(
     motion=PLAYED, sound=WIDTH, bands=40, ear=4, width=16, depth=3, heads=2, chunk=4, context=8, listens=2,
