@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +16,12 @@ import torch
 from understudy import models, weights
 from understudy.animate import load
 from understudy.animate.acting import act
+from understudy.animate.mood import asked
 from understudy.animate.voice import Acting, open_voice
 from understudy.cast.how import How, neutral
 from understudy.cli import main
 from understudy.clip import Sound, read, read_metadata, read_sound, write_sound
+from understudy.clip.coming import Coming
 from understudy.clip.level import levelled
 from understudy.errors import BadOption, MissingFile, NoSound, UnderstudyError, UnknownModel
 from understudy.face.rig import Rig
@@ -185,6 +188,67 @@ def test_the_command_acts_standard_input(
     assert said["frames"] == 13 and out.exists()
     monkeypatch.setattr(Pipe, "buffer", io.BytesIO())
     assert main(["act", str(portrait), "-", "-o", str(place / "nothing.mp4")]) == 1
+
+
+class Slowly:
+    """A pipe out of which sound comes bit by bit; `asked` says how often it was read from."""
+
+    def __init__(self, data: bytes, step: int) -> None:
+        self._data, self._step, self.asked = io.BytesIO(data), step, 0
+        self.held = threading.Event()
+
+    def read1(self, size: int = -1, /) -> bytes:
+        self.asked += 1
+        if self._data.tell() > len(self._data.getvalue()) * 0.7:
+            self.held.wait(30)
+        return self._data.read(self._step)
+
+
+@pytest.mark.usefixtures("weighty")
+@pytest.mark.parametrize("ending", [".wav", ".flac", ".m4a"])
+def test_a_stream_is_acted_as_its_file(place: Path, ending: str) -> None:
+    """While it comes, where that kind of file can be heard before it is whole."""
+    heard = write_sound(place / f"stream{ending}", voice(seconds=6), overwrite=True)
+    kept = whole(open_voice(heard, Acting(), model=models.WARP, seed=0, warn=print))
+    pipe = Slowly(heard.read_bytes(), 1999)
+    if ending == ".m4a":
+        pipe.held.set()
+    with Coming(pipe, place / f"coming{ending}") as coming:
+        driving = open_voice(coming, Acting(), model=models.WARP, seed=0, warn=print)
+        assert driving.live == (ending != ".m4a")
+        chunks = iter(driving)
+        first = next(chunks)  # there, though a third of the sound is still to come
+        pipe.held.set()
+        live = whole([first, *chunks])
+    assert np.array_equal(live.points, kept.points) and np.array_equal(live.times, kept.times)
+    assert (place / f"coming{ending}").read_bytes() == heard.read_bytes()
+
+
+@pytest.mark.usefixtures("weighty")
+def test_a_streams_film_is_the_films_and_says_what_it_is_from(portrait: Path, place: Path) -> None:
+    heard = write_sound(place / "both.wav", voice(44_100, 2, seconds=2.2))
+    kept = act(portrait, heard, out=place / "kept.mp4", mood="0 happy, 1 sad", seed=1)
+    with Coming(io.BytesIO(heard.read_bytes()), place / "both-coming") as coming:
+        live = act(portrait, coming, out=place / "live.mp4", mood="0 happy, 1 sad", seed=1)
+    assert live.frames == kept.frames == 55
+    for one, other in zip(read(live.output), read(kept.output), strict=True):
+        assert np.array_equal(one, other)
+    assert abs(read_sound(live.output).seconds - 2.2) < 0.1
+    hashes = [read_metadata(film.output)["driving"].partition("sha256:")[2] for film in (live, kept)]
+    assert hashes[0] == hashes[1] != ""
+
+
+@pytest.mark.usefixtures("weighty")
+def test_a_mood_can_be_somebodys(portrait: Path, place: Path) -> None:
+    how = neutral(80).having(browDownLeft=0.8, browDownRight=0.8, noseSneerLeft=0.4, noseSneerRight=0.4)
+    how = How(torch.where(torch.arange(80)[:, None] < 40, how.curves, 0 * how.curves), how.turn, how.place)
+    clip = place / "angry.safetensors"
+    played.mesh_of(how).save(clip)
+    felt = asked(str(clip), print)
+    assert [round(one.at) for one in felt] == [0, 1, 2, 3]
+    assert np.argmax(felt[0].shares or ()) == 3 and np.argmax(felt[-1].shares or ()) == 0
+    with pytest.raises(BadOption, match="no file"):
+        asked("nobody.mp4", print)
 
 
 def test_wishes_out_of_range_are_refused(weighty: Path, place: Path) -> None:
