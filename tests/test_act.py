@@ -244,11 +244,11 @@ def test_a_mood_can_be_somebodys(portrait: Path, place: Path) -> None:
     how = How(torch.where(torch.arange(80)[:, None] < 40, how.curves, 0 * how.curves), how.turn, how.place)
     clip = place / "angry.safetensors"
     played.mesh_of(how).save(clip)
-    felt = asked(str(clip), print)
+    felt = asked(clip, print)
     assert [round(one.at) for one in felt] == [0, 1, 2, 3]
     assert np.argmax(felt[0].shares or ()) == 3 and np.argmax(felt[-1].shares or ()) == 0
-    with pytest.raises(BadOption, match="no file"):
-        asked("nobody.mp4", print)
+    with pytest.raises(BadOption, match="no mood"):
+        asked(str(clip), print)  # what a stranger writes is no path
 
 
 def test_wishes_out_of_range_are_refused(weighty: Path, place: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from understudy.animate.choices import Choices
@@ -24,7 +25,7 @@ def act(
     model: str = "auto",
     actor: str = "x-actor-small",
     seed: int = 0,
-    mood: str | None = None,
+    mood: str | Path | None = None,
     lively: float | None = None,
     blinks: float | None = None,
     looks: float | None = None,
@@ -49,9 +50,9 @@ def act(
     A voice that is still `Coming` is acted while it comes; the film is the one that its file would have given, and
     cannot be gone on with.
 
-    `mood` is a label, labels with their seconds ("0 happy, 8 sad"), or a film, picture or motion file of somebody whose
-    mood is followed. `mood`, `lively` (1 is usual), `blinks` and `looks` away (a minute) are the voice's and chance's
-    unless given.
+    `mood` is a label, labels with their seconds ("0 happy, 8 sad"), or the `Path` of a film, picture or motion file of
+    somebody whose mood is followed. `mood`, `lively` (1 is usual), `blinks` and `looks` away (a minute) are the
+    voice's and chance's unless given.
     `relative`: on top of the portrait's own expression; without it, in its place: the film sets out from it.
     `seed` decides what is chance: another one gives another performance of the voice. The rest is as for `animate`.
 

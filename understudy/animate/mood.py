@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ from understudy.animate.driving import open_driving
 from understudy.cast.how import ARKIT_NAMES
 from understudy.cast.speak.acting import moods_of
 from understudy.clip import Warn
-from understudy.errors import BadOption, NoFace
+from understudy.errors import NoFace
 from understudy.motion.mesh import whole
 from understudy.motion.wishes import Felt, course
 
@@ -20,14 +21,11 @@ _OVER: Final = 2.0  # seconds of a face from which its mood at a moment is read:
 _ROUND: Final = 3  # decimals of a share: so that the same clip is the same wish
 
 
-def asked(text: str, warn: Warn) -> tuple[Felt, ...]:
-    """What a person has typed. A file is a performance whose mood is followed, second by second; after its end, its
-    last. Errors: `BadOption`; those of reading a file, `NoFace` where nobody is in it."""
-    if Path(text).suffix and not text.strip()[0].isdigit():
-        if not Path(text).exists():
-            raise BadOption(f"there is no mood and no file called {text}", remedy="happy; '0 happy, 8 sad'; a film")
-        return read(Path(text), warn)
-    return course(text)
+def asked(mood: str | os.PathLike[str], warn: Warn) -> tuple[Felt, ...]:
+    """Names, or a path of a performance whose mood is followed, second by second; after its end, its last. A name is
+    never taken for a path: it may come from a stranger. Errors: `BadOption`; those of reading a file, `NoFace` where
+    nobody is in it."""
+    return course(mood) if isinstance(mood, str) else read(Path(mood), warn)
 
 
 def read(path: Path, warn: Warn) -> tuple[Felt, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -43,8 +44,9 @@ class Acting:
     """What a person may ask of an actor. None: left to the voice, to chance, and to the model."""
 
     actor: str = models.X_ACTOR_SMALL.name
-    mood: str | None = None
-    """A label; labels with their seconds, "0 happy, 8 sad"; or a picture, film or motion file of somebody in a mood."""
+    mood: str | os.PathLike[str] | None = None
+    """A label; labels with their seconds, "0 happy, 8 sad"; or the path (no str) of a picture, film or motion file of
+    somebody in a mood."""
     lively: float | None = None
     blinks: float | None = None
     looks: float | None = None

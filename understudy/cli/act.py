@@ -89,7 +89,7 @@ def act(
                 model=model,
                 actor=actor,
                 seed=seed,
-                mood=mood,
+                mood=Path(mood) if mood and Path(mood).is_file() else mood,
                 lively=lively,
                 blinks=blinks,
                 looks=looks,
