@@ -128,7 +128,7 @@ def _heard(voice: Path) -> Iterator[Path | Coming]:
     from understudy.clip.coming import Coming
 
     with (
-        tempfile.TemporaryDirectory(prefix="understudy-") as folder,
+        tempfile.TemporaryDirectory(prefix="understudy-", ignore_cleanup_errors=True) as folder,
         Coming(sys.stdin.buffer, Path(folder) / "voice") as coming,
     ):
         yield coming

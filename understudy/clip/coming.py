@@ -41,6 +41,7 @@ class Coming:
         self.path = path
         self._pipe, self._size, self._ended = pipe, 0, False
         self._news = threading.Condition()
+        self._reader: _From | None = None
         self._closed = False
         path.touch()
         threading.Thread(target=self._pour, name="listening", daemon=True).start()
@@ -55,8 +56,9 @@ class Coming:
         if start[4:] in _MP4:
             return None
         options = SAFE | (_SOON if start[:4] in _SIMPLE else {})
+        self._reader = _From(self)
         try:
-            return av.open(_From(self), "r", options=options, buffer_size=_BUFFER, **UNTAGGED)  # type: ignore[no-any-return]
+            return av.open(self._reader, "r", options=options, buffer_size=_BUFFER, **UNTAGGED)  # type: ignore[no-any-return]
         except (av.error.FFmpegError, OSError):
             return None
 
@@ -69,6 +71,8 @@ class Coming:
     def close(self) -> None:
         """Nobody listens any more."""
         self._closed = True
+        if self._reader is not None:
+            self._reader.file.close()
 
     def __enter__(self) -> Coming:
         return self
@@ -106,12 +110,12 @@ class _From:
 
     def __init__(self, coming: Coming) -> None:
         self._coming, self._at = coming, 0
-        self._file = coming.path.open("rb")
+        self.file = coming.path.open("rb")
 
     def read(self, size: int) -> bytes:
         there = self._coming._there(self._at + 1) - self._at
         if there <= 0:
             return b""
-        part = self._file.read(min(size, there))
+        part = self.file.read(min(size, there))
         self._at += len(part)
         return part

@@ -100,12 +100,12 @@ class _Eyes:
         """(f, 2) for gazes (f + REACH, 2): a jump goes where the gaze will be."""
         found = np.empty((len(ahead) - REACH, 2))
         for k in range(len(found)):
-            aim = np.median(ahead[k : k + REACH], 0)
+            aim = np.median(ahead[k : k + REACH - 1], 0)  # of an odd number: none between two fixations
             if self._at is None:
                 self._at = aim
             self._rest -= 1
             if self._rest < 0 and np.abs(aim - self._at).max() > _LEFT:
-                self._at, self._rest = aim, _SOON
+                self._at, self._rest = np.median(ahead[k + REACH - 3 : k + REACH], 0), _SOON
             else:
                 self._at = self._at + _FOLLOWS * (aim - self._at)
             found[k] = self._at

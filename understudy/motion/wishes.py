@@ -102,7 +102,7 @@ def known(name: str) -> Mood:
             return mood
     raise BadOption(
         f"no mood is called {name}",
-        remedy=f"one of {', '.join(get_args(Mood))}; some with their seconds, '0 happy, 8 sad'; or a film that is there",
+        remedy=f"one of {', '.join(get_args(Mood))}; with their seconds: '0 happy, 8 sad'; or a film that is there",
     )
 
 
