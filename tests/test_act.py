@@ -16,6 +16,7 @@ import torch
 from understudy import models, weights
 from understudy.animate import load
 from understudy.animate.acting import act
+from understudy.animate.by_warp import Bending
 from understudy.animate.mood import asked
 from understudy.animate.voice import Acting, open_voice
 from understudy.cast.how import How, neutral
@@ -25,6 +26,7 @@ from understudy.clip.coming import Coming
 from understudy.clip.level import levelled
 from understudy.errors import BadOption, MissingFile, NoSound, UnderstudyError, UnknownModel
 from understudy.face.rig import Rig
+from understudy.generator.warp import Reference
 from understudy.motion import bridge, played
 from understudy.motion.actor import Actor
 from understudy.motion.frames import MotionFrames
@@ -111,6 +113,24 @@ def test_the_same_seed_is_the_same_and_another_is_not(place: Path) -> None:
     one = moves(1)
     assert np.array_equal(one.points, moves(1).points)
     assert not np.array_equal(one.points, moves(2).points)
+
+
+@pytest.mark.usefixtures("weighty")
+def test_an_expression_takes_the_place_of_the_portraits_own(
+    portrait: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = write_sound(place / "place.wav", voice(seconds=0.1), overwrite=True)
+    frames: list[int] = []
+    before = Bending.reference_at
+
+    def noted(self: Bending, chunk: MotionMesh, k: int, frame: int) -> Reference:
+        frames.append(frame)
+        return before(self, chunk, k, frame)
+
+    monkeypatch.setattr(Bending, "reference_at", noted)
+    for relative in (None, True):
+        act(portrait, heard, out=place / "place.mp4", relative=relative, force=True, sign=False)
+    assert frames == [-1, 0]
 
 
 @pytest.mark.usefixtures("weighty")

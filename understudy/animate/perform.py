@@ -364,7 +364,8 @@ class Job:
 
     def _rest(self) -> Frame:
         """Of a driver of whom it is known how they look at rest."""
-        resting: Frame = self.artist.reference_at(self.source.rest, 0, 0 if self.choices.relative is not False else -1)
+        outright = self.source.in_place or self.choices.relative is False
+        resting: Frame = self.artist.reference_at(self.source.rest, 0, -1 if outright else 0)
         return resting
 
     def _fill(self, film: Film, motion: Iterator[Any], reference: Frame) -> None:

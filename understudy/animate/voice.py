@@ -107,6 +107,7 @@ def open_voice(
         driver=followed.driver,
         rest=next(followed.of(iter([_rest()]))),
         mark=f"{mark} {acting} {wishes.mood} seed {seed} {origin} {followed.mark}",
+        in_place=begins is not None and model.follows == "mesh",  # pictures and codes always do
         live=stream is not None,
     )
 

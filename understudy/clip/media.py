@@ -153,5 +153,6 @@ def _why(path: Path, start: bytes) -> tuple[str, str]:
         return f"{size} bytes with a good beginning and a damaged rest", "copy or download it again"
     text = start.decode("utf-8", "replace")
     if text.isprintable() or not any(byte < 9 for byte in start):
-        return f"text that begins {text.splitlines()[0][:40]!r}", "give a film, a picture or a sound file"
+        first = next(iter(text.splitlines()), "")
+        return f"text that begins {first[:40]!r}", "give a film, a picture or a sound file"
     return f"a file that begins with the bytes {start[:8].hex(' ')}", "convert it to MP4, PNG or WAV"
