@@ -117,7 +117,7 @@ def _to_shares(values: Floats) -> Floats:
     falling = -np.sort(-values, 1)
     excess = (np.cumsum(falling, 1) - 1) / np.arange(1, values.shape[1] + 1)
     count = (falling > excess).sum(1)
-    return np.clip(values - excess[np.arange(len(values)), count - 1][:, None], 0, None)
+    return np.asarray(np.clip(values - excess[np.arange(len(values)), count - 1][:, None], 0, None), np.float64)
 
 
 def _sides(curve: str) -> list[str]:
