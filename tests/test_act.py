@@ -184,6 +184,21 @@ def test_quiet_voices_are_raised() -> None:
     assert np.abs(np.concatenate(list(levelled([hiss], 16_000)))).max() <= np.abs(hiss).max()
 
 
+def test_a_rooms_noise_is_hushed_and_short_gaps_are_not() -> None:
+    at = np.arange(4 * 16_000) / 16_000
+    speaks = (at < 1.5) & ((at % 0.3) > 0.06) | (at > 3)
+    noise = np.random.default_rng(0).normal(0, 0.003, len(at))
+    heard = (noise + 0.3 * np.sin(2 * np.pi * 180 * at) * speaks).astype(np.float32)
+    out = np.concatenate(list(levelled([heard], 16_000)))
+
+    def decibels(samples: np.ndarray, begin: float, end: float) -> float:
+        return float(10 * np.log10((samples[int(begin * 16_000) : int(end * 16_000)] ** 2).mean()))
+
+    gain = decibels(out, 1.1, 1.15) - decibels(heard, 1.1, 1.15)
+    assert decibels(out, 2, 2.8) - decibels(heard, 2, 2.8) == pytest.approx(gain - 20, abs=3)
+    assert decibels(out, 1.21, 1.25) - decibels(heard, 1.21, 1.25) == pytest.approx(gain, abs=1)
+
+
 @pytest.mark.parametrize("size", [1, 7_001, 50_000])
 def test_a_level_does_not_depend_on_chunks(size: int) -> None:
     whole_one = voice(loud=0.05).samples

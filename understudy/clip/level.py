@@ -1,7 +1,8 @@
 """A voice brought to one loudness while it comes: by what was heard of it so far, and nothing else.
 
 So a stream is as loud as the file that it will have been. In pieces of half a second: each is measured before it is
-passed on, so that the first word is not quieter than the second.
+passed on, so that the first word is not quieter than the second. What is heard in the pauses is hushed, or a mouth
+would mumble to a room's noise.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ import numpy.typing as npt
 from understudy.clip.hear import FLOOR, WINDOW
 
 Samples = npt.NDArray[np.float32]
+Decibels = npt.NDArray[np.float64]
 
 LEVEL: Final = -20.5  # dB of full scale: how loud calm voices are that actors learn from
 MOST_GAIN: Final = 25.0  # dB
 PIECE: Final = 0.5  # seconds
 _RAMP: Final = 0.2  # seconds in which a gain becomes another
 _BELIEVED: Final = 10.0  # windows of speech that count as much as what is believed before any is heard: a usual level
+_HUSHED: Final = 20.0  # dB by which pauses are made quieter
+_NEAR: Final = 4  # windows to each side of a quiet one that have to be quiet: what is shorter is a p, and no pause
+_ABOVE: Final = (6.0, 10.0)  # dB above the quietest: up to the one a pause, from the other on speech
+_CONTRAST: Final = 20.0  # dB between loudest and quietest, without which pauses are not known
 _BINS: Final = int(-FLOOR) + 1  # one a dB
 _DB: Final = FLOOR + np.arange(_BINS)
 
@@ -47,6 +53,7 @@ class _Level:
         self._rate, self._window = rate, max(round(rate * WINDOW), 1)
         self._counts = np.zeros(_BINS)
         self._gain: float | None = None
+        self._last = np.full(_NEAR, FLOOR)  # dB of the windows before
 
     def raised(self, piece: Samples) -> Samples:
         """A piece, measured and then made louder or quieter."""
@@ -55,18 +62,33 @@ class _Level:
         decibels = 10 * np.log10(np.maximum(power, 10 ** (FLOOR / 10)))
         np.add.at(self._counts, np.clip(np.round(decibels - FLOOR).astype(int), 0, _BINS - 1), 1)
         before, self._gain = self._gain, self._wanted()
-        if before is None or before == self._gain:
-            return np.asarray(piece * np.float32(10 ** (self._gain / 20)), np.float32)
         share = np.minimum(np.arange(len(piece)) / (_RAMP * self._rate), 1)
-        gain = before + share * (self._gain - before)
+        start = self._gain if before is None else before
+        gain = start + share * (self._gain - start) + self._hush(decibels, len(piece))
         return np.asarray(piece * (10 ** (gain / 20)).astype(np.float32), np.float32)
+
+    def _hush(self, decibels: Decibels, count: int) -> Decibels:
+        """dB for every sample: less where it is a pause, of windows `decibels` loud."""
+        around = np.concatenate([self._last, decibels, np.repeat(decibels[-1:], _NEAR)])
+        self._last = around[: len(around) - _NEAR][-_NEAR:]
+        loudest, noise = self._ends()
+        if loudest - noise < _CONTRAST:
+            return np.zeros(count)
+        loud = np.lib.stride_tricks.sliding_window_view(around, 2 * _NEAR + 1).max(1)
+        quiet = np.clip((noise + _ABOVE[1] - loud) / (_ABOVE[1] - _ABOVE[0]), 0, 1)
+        middles = (np.arange(len(decibels)) + 0.5) * self._window
+        return np.asarray(-_HUSHED * np.interp(np.arange(count), middles, quiet), np.float64)
+
+    def _ends(self) -> tuple[float, float]:
+        """dB of the loudest window so far, and of the quietest tenth."""
+        loudest = float(_DB[self._counts > 0].max())
+        return loudest, float(_DB[np.searchsorted(np.cumsum(self._counts), 0.1 * self._counts.sum())])
 
     def _wanted(self) -> float:
         """dB. A voice is told from a noise by its pauses; before there was one, nothing is raised, or a quiet hiss
         would be spoken along with."""
         there = self._counts > 0
-        loudest = float(_DB[there].max())
-        noise = float(_DB[np.searchsorted(np.cumsum(self._counts), 0.1 * self._counts.sum())])
+        loudest, noise = self._ends()
         paused = loudest - noise >= 14
         speaks = there & (max(noise + 9, loudest - 34, -55.0) < _DB if paused else _DB > -55.0)
         if not speaks.any():
