@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -16,7 +16,7 @@ from understudy.cli.options import Device, Face, Force, Json, License, Licensed,
 from understudy.cli.perform import Portrait, parts
 
 if TYPE_CHECKING:
-    from understudy.clip.coming import Coming
+    from understudy.clip.coming import Coming, Pipe
 
 STREAM = Path("-")
 Voice = Annotated[
@@ -129,6 +129,6 @@ def _heard(voice: Path) -> Iterator[Path | Coming]:
 
     with (
         tempfile.TemporaryDirectory(prefix="understudy-", ignore_cleanup_errors=True) as folder,
-        Coming(sys.stdin.buffer, Path(folder) / "voice") as coming,
+        Coming(cast("Pipe", sys.stdin.buffer), Path(folder) / "voice") as coming,
     ):
         yield coming

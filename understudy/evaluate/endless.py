@@ -113,19 +113,23 @@ def drawn(found: Endless, model: models.Model) -> dict[str, float]:
 def _pictures(found: Endless, model: models.Model) -> Iterator[Picture]:
     """Squares of the face."""
     with resources.as_file(resources.files("understudy") / "assets" / "portrait-realistic.jpg") as path:
-        who, cast = Portrait.read(path, max_size=SIDE), of_the_cast(path)
+        who, cast = Portrait.read(path, max_size=SIDE, warn=_silently), of_the_cast(path)
     artist = way_of(model).artist(model, who, Choices(crop=True), None, cast)
     alone = model.follows == "mesh"
     rows = torch.from_numpy(found.looks if alone else found.begin).float()
     if alone:
-        motion: Iterator[Any] = played.meshes(rows.split(1))
+        motion: Iterator[Any] = played.meshes(torch.split(rows, 1))
         rest: Any = played.rest()
     else:
         from understudy.motion.standing import acted_by_the_cast
 
-        motion = acted_by_the_cast(played.hows(rows.split(FPS)))
+        motion = acted_by_the_cast(played.hows(torch.split(rows, FPS)))
         rest = next(acted_by_the_cast(played.hows([played.start()[None]])))
     frames = artist.draw(motion, artist.reference_at(rest, 0, 0), crop=True)
     for number, (_, picture) in enumerate(frames):
         if alone or number % EVERY == 0:
             yield picture
+
+
+def _silently(text: str) -> None:
+    """That the portrait is made smaller need not be said."""

@@ -79,7 +79,7 @@ def _felt(course: tuple[Felt, ...], seconds: np.ndarray) -> np.ndarray:
         now = np.array(felt.shares or (0.0,) * len(MOODS))
         share = np.asarray(smooth((seconds - (felt.at - _EARLY)) / _TAKES))[:, None]
         if before is None or felt.shares is None:
-            share = (seconds >= felt.at - _EARLY)[:, None]
+            share = (seconds >= felt.at - _EARLY).astype(np.float64)[:, None]
         found = found + share * (now - found)
         before = felt.shares
     return found
