@@ -27,6 +27,7 @@ _HUSHED: Final = 20.0  # dB by which pauses are made quieter
 _NEAR: Final = 4  # windows to each side of a quiet one that have to be quiet: what is shorter is a p, and no pause
 _ABOVE: Final = (6.0, 10.0)  # dB above the quietest: up to the one a pause, from the other on speech
 _CONTRAST: Final = 20.0  # dB between loudest and quietest, without which pauses are not known
+_WORDLESS: Final = -38.0  # dB of full scale: what is quieter, and always as loud, is a room
 _BINS: Final = int(-FLOOR) + 1  # one a dB
 _DB: Final = FLOOR + np.arange(_BINS)
 
@@ -72,8 +73,8 @@ class _Level:
         around = np.concatenate([self._last, decibels, np.repeat(decibels[-1:], _NEAR)])
         self._last = around[: len(around) - _NEAR][-_NEAR:]
         loudest, noise = self._ends()
-        if loudest - noise < _CONTRAST:
-            return np.zeros(count)
+        if loudest - noise < _CONTRAST:  # no word was heard yet, or no pause
+            return np.full(count, -_HUSHED if loudest < _WORDLESS else 0.0)
         loud = np.lib.stride_tricks.sliding_window_view(around, 2 * _NEAR + 1).max(1)
         quiet = np.clip((noise + _ABOVE[1] - loud) / (_ABOVE[1] - _ABOVE[0]), 0, 1)
         middles = (np.arange(len(decibels)) + 0.5) * self._window

@@ -6,6 +6,7 @@ performance is right (lips, closures, moods), and also whether performances diff
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -79,7 +80,7 @@ class MoodJudge:
 def mood_delay(judge: MoodJudge, rows: Floats, change: float, mood: int) -> float:
     """Seconds from a change of mood at `change` (seconds) until windows that begin later show the new one; infinite if
     they never do."""
-    for first in range(max(int(change * FPS), 0), len(rows) - WINDOW + 1, 5):
+    for first in range(max(math.ceil(change * FPS), 0), len(rows) - WINDOW + 1, 5):
         if int(judge.moods(windows(rows[first : first + WINDOW]))[0]) == mood:
             return first / FPS - change
     return float("inf")

@@ -26,8 +26,10 @@ from understudy.clip import read_sound
 from understudy.errors import BadOption, MediaError, MissingFile
 from understudy.evaluate import acting
 from understudy.evaluate.acting import Floats
+from understudy.motion import played
 from understudy.motion.actor import Actor
 from understudy.motion.perform import Tempo, perform, whole
+from understudy.motion.space import PLAYED
 from understudy.motion.steadied import steadied
 from understudy.motion.wishes import Wishes
 
@@ -120,6 +122,7 @@ def _first(path: Path, seconds: float) -> np.ndarray:
 
 
 def rows_in(net: Actor, tempo: Tempo, heard: np.ndarray, seed: int = 0, wishes: Wishes | None = None) -> Floats:
-    """(f, 58): one performance as it is shown."""
-    made = whole(steadied(perform(net, [heard], tempo, seed=seed, wishes=wishes)))
+    """(f, 58): one performance as it is shown, by a portrait at rest."""
+    rest = played.start() if net.config.motion == PLAYED else None
+    made = whole(steadied(perform(net, [heard], tempo, seed=seed, wishes=wishes, start=rest)))
     return np.asarray(made.double().cpu().numpy(), np.float64)
