@@ -10,13 +10,16 @@ import pytest
 import torch
 
 from understudy import models
+from understudy.cast.how import INDEX
 from understudy.diffusion.forcing import as_used, fused_weights
 from understudy.diffusion.noise import Cosine
 from understudy.errors import BadOption
 from understudy.motion.actor import WISHES, Actor, ActorConfig, rotations, visible
-from understudy.motion.perform import Score, Tempo, Wishes, perform, whole
+from understudy.motion.perform import Score, Tempo, perform, performances, whole
 from understudy.motion.space import PLAYED, how_of, rows_of
 from understudy.motion.speech import WIDTH, silence
+from understudy.motion.steadied import steadied
+from understudy.motion.wishes import Wishes, course
 
 TOY = ActorConfig(
     motion=PLAYED, sound=WIDTH, bands=40, ear=4, width=16, depth=3, heads=2, chunk=4, context=8, listens=2,
@@ -76,6 +79,49 @@ def test_seeds_starts_and_wishes_matter_and_the_same_are_the_same() -> None:
     more = ({"seed": 2}, {"start": -START}, {"wishes": Wishes(mood="happy")}, {"tempo": replace(TEMPO, guidance=1.0)})
     for other in (acted(**changes) for changes in more):
         assert not torch.allclose(one, other, atol=1e-3)
+
+
+def test_several_seeds_at_once_are_each_by_itself() -> None:
+    both = torch.cat(list(performances(NET, [SOUND], TEMPO, seeds=(1, 7), start=START)))
+    assert both.shape == (50, 2, PLAYED)
+    for number, seed in enumerate((1, 7)):
+        assert torch.allclose(both[:, number], acted(seed=seed), atol=1e-4 * float(both.abs().max()))
+
+
+def test_a_mood_that_changes_is_told_from_its_moment_on() -> None:
+    wishes = Wishes(mood=course("0 happy, 1.2 sad"))
+    told = wishes.rows(range(50))[:, :5]
+    assert told[:20].argmax(1).eq(1).all() and told[45:].argmax(1).eq(2).all()
+    assert torch.allclose(told.sum(1), torch.ones(50)) and torch.diff(told, dim=0).abs().max() < 0.2
+    assert torch.equal(wishes.rows(range(10, 30)), wishes.rows(range(50))[10:30])
+    until = Wishes(mood=course("1 angry, 1.4s voice")).rows(range(50))[:, :5]
+    assert not until[:18].any() and until[20:28, 3].eq(1).all() and not until[30:].any()
+    assert torch.equal(Wishes(mood=course("sad")).rows(range(9)), Wishes(mood="sad").rows(range(9)))
+    one, other = acted(wishes=Wishes(mood="happy")), acted(wishes=Wishes(mood=course("0 happy, 1.2 sad")))
+    assert torch.equal(one[:16], other[:16]) and not torch.allclose(one[28:], other[28:])
+    for wrong in ("0 happy, sad", "sad, 3 bored", "8 happy, 2 sad", "x happy", ""):
+        with pytest.raises(BadOption):
+            Wishes(mood=course(wrong))
+
+
+def test_steadied_is_quieter_and_the_same_whatever_its_chunks() -> None:
+    dice = torch.Generator().manual_seed(0)
+    rows = 0.05 * torch.randn(90, PLAYED, generator=dice)
+    rows[:, PLAYED - 6] += torch.sin(torch.arange(90) / 12)
+    rows[40:, INDEX["eyeLookOutLeft"]] += 0.6
+    rows[40:, INDEX["eyeLookInRight"]] += 0.6
+    once = torch.cat(list(steadied([rows])))
+    assert len(once) == 90 and list(steadied([])) == []
+    for size in (1, 7, 16):
+        assert torch.equal(torch.cat(list(steadied(rows.split(size)))), once)
+    head = slice(PLAYED - 6, PLAYED)
+    assert torch.diff(once[:, head], 2, dim=0).std() < 0.15 * torch.diff(rows[:, head], 2, dim=0).std()
+    assert torch.corrcoef(torch.stack([once[:, PLAYED - 6], rows[:, PLAYED - 6]]))[0, 1] > 0.95
+    lips = INDEX["jawOpen"]
+    assert torch.equal(once[:, lips], rows[:, lips])
+    jumps = torch.diff(once[:, INDEX["eyeLookOutLeft"]]).abs()
+    assert (jumps > 0.2).sum() == 1  # eyes jump once, and else stay
+    assert torch.equal(next(steadied([rows[:, :9]])), rows[:, :9])  # another kind of motion
 
 
 def test_memory_is_bounded() -> None:

@@ -85,8 +85,11 @@ def test_stress_is_found_where_it_is() -> None:
     brows = np.zeros(400)
     for phone in phones:
         brows[round((phone.start + 0.05) * 25) + np.arange(-2, 3)] = 0.4
-    assert acting.stress(rows(browOuterUpLeft=brows), phones) < 0.01
-    assert acting.stress(rows(browOuterUpLeft=np.roll(brows, 11)), phones) > 0.05
+    with_it = acting.stressed(rows(browOuterUpLeft=brows), phones)
+    beside = acting.stressed(rows(browOuterUpLeft=np.roll(brows, 11)), phones)
+    assert with_it.beats == len(phones) and with_it.here > 1
+    assert acting.stress([with_it]) < 0.01 and acting.stress([beside]) > 0.05
+    assert acting.stress([with_it, with_it, beside]) < 0.05 and acting.stress([]) == 1
 
 
 def test_spread_and_energy_distance_know_the_same_from_others() -> None:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
-from understudy.animate.artist import Way
 from understudy.animate.choices import Choices
 from understudy.animate.driving import Driving
 from understudy.animate.pace import Tell
 from understudy.animate.perform import Result, perform
 from understudy.animate.voice import Acting, open_voice
 from understudy.clip import AnyPath, Warn
+from understudy.clip.coming import Coming
 from understudy.clip.media import existing
 from understudy.face.portrait import Portrait
+from understudy.models import Model
 from understudy.motion.retouch import Retouch
 
 
 def act(
     portrait: AnyPath,
-    voice: AnyPath,
+    voice: AnyPath | Coming,
     *,
     out: AnyPath | None = None,
     model: str = "auto",
     actor: str = "x-actor-small",
     seed: int = 0,
-    mood: str | None = None,
+    mood: str | Path | None = None,
     lively: float | None = None,
     blinks: float | None = None,
     looks: float | None = None,
@@ -47,7 +49,12 @@ def act(
     """The portrait speaks and acts with `voice`, the sound of any file that has one; the film, with that sound, is
     written to `out`, by default PORTRAIT-VOICE.mp4 here.
 
-    `mood`, `lively` (1 is usual), `blinks` and `looks` away (a minute) are the voice's and chance's unless given.
+    A voice that is still `Coming` is acted while it comes; the film is the one that its file would have given, and
+    cannot be gone on with.
+
+    `mood` is a label, labels with their seconds ("0 happy, 8 sad"), or the `Path` of a film, picture or motion file of
+    somebody whose mood is followed. `mood`, `lively` (1 is usual), `blinks` and `looks` away (a minute) are the
+    voice's and chance's unless given.
     `relative`: on top of the portrait's own expression; without it, in its place: the film sets out from it.
     `seed` decides what is chance: another one gives another performance of the voice. The rest is as for `animate`.
 
@@ -66,12 +73,11 @@ def act(
         device=device,
         retouch=retouch or Retouch(),
     )
-    heard = existing(voice)
+    heard = voice.path if isinstance(voice, Coming) else existing(voice)
 
-    def opened(way: Way, shown: Portrait, warn: Warn) -> Driving[Any]:
-        draws: Literal["mesh", "frames"] = "frames" if way.kind.name == "frames" else "mesh"
+    def opened(chosen: Model, shown: Portrait, warn: Warn) -> Driving[Any]:
         own = None if relative else shown.face.points
-        return open_voice(heard, acting, seed=seed, warn=warn, device=device, draws=draws, begins=own)
+        return open_voice(voice, acting, model=chosen, seed=seed, warn=warn, device=device, begins=own)
 
     return perform(
         portrait,

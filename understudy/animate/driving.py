@@ -48,6 +48,8 @@ class Driving(Generic[M]):
     driver: Bridging | None = None  # how pictures of the driver are come by, where pictures are followed
     rest: M | None = field(default=None, repr=False)  # one frame at rest, where it is known: motion is measured from it
     mark: str = ""  # what the motion depends on besides the file
+    in_place: bool = False  # expressions take the place of the portrait's own; its head moves from its own pose
+    live: bool = False  # it comes once, while the file is still growing: nothing of it can be watched before
 
     def __iter__(self) -> Iterator[M]:
         """The motion from its beginning."""

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
 from understudy.animate.artist import Artist, way_of
 from understudy.animate.choices import Choices, choose, of_the_cast
@@ -48,9 +48,8 @@ class Engine:
         Errors: see `animate.voice.open_voice`."""
         from understudy.animate.voice import Acting, open_voice
 
-        draws: Literal["mesh", "frames"] = "frames" if way_of(self.model).kind.name == "frames" else "mesh"
-        asked = Acting(**acting)
-        return open_voice(voice, asked, seed=self.choices.seed, warn=warn, device=self.choices.device, draws=draws)
+        asked, device = Acting(**acting), self.choices.device
+        return open_voice(voice, asked, model=self.model, seed=self.choices.seed, warn=warn, device=device)
 
     def draw(
         self, portrait: AnyPath | Portrait, motion: Iterable[Any], *, reference: Any = None, warn: Warn = say

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from understudy.animate import record
-from understudy.animate.artist import Artist, Frame, Way, way_of
+from understudy.animate.artist import Artist, Frame, way_of
 from understudy.animate.choices import Choices, choose, of_the_cast
 from understudy.animate.driving import Driving, Met
 from understudy.animate.pace import Pace, Tell, nobody
@@ -120,8 +120,8 @@ def animate(
     how = existing(driving)
     command = command or f"animate({Path(portrait).name!r}, {how.name!r})"
 
-    def opened(way: Way, shown: Portrait, warn: Warn) -> Driving[Any]:
-        return way.open(how, choices, warn)
+    def opened(chosen: Model, shown: Portrait, warn: Warn) -> Driving[Any]:
+        return way_of(chosen).open(how, choices, warn)
 
     return perform(
         portrait, how, choices, opened, model=model, out=out, license=license, sign=sign, force=force,
@@ -133,7 +133,7 @@ def perform(
     portrait: AnyPath,
     how: Path,
     choices: Choices,
-    opened: Callable[[Way, Portrait, Warn], Driving[Any]],
+    opened: Callable[[Model, Portrait, Warn], Driving[Any]],
     *,
     model: str,
     out: AnyPath | None,
@@ -144,7 +144,7 @@ def perform(
     command: str,
     about: Mapping[str, str] | None = None,
 ) -> Result:
-    """The portrait performs what is in the file `how`, which `opened` makes a driver of, for a model's way. `about`:
+    """The portrait performs what is in the file `how`, which `opened` makes a driver of, for a model. `about`:
     more words for the metadata. See `animate`."""
     begun = time.perf_counter()
     who = existing(portrait)
@@ -154,13 +154,22 @@ def perform(
     said: list[str] = []
     warn = once(said.append)
     shown = Portrait.read(who, which=choices.face, max_size=choices.max_size, warn=warn)
-    source = opened(way, shown, warn)
+    source = opened(chosen, shown, warn)
     out = target_of(who, source, out)
     refuse_existing(out, force)
     artist = way.artist(chosen, shown, choices, source, cast)
-    hashes = {"portrait": content(who), "driving": content(how)}
-    facts = record.facts(chosen, choices.seed, who, how, command, hashes)
+    hashes = {"portrait": content(who), "driving": "" if source.live else content(how)}
     followed = {} if source.driver is None else {"driver": source.driver}
+
+    def words() -> dict[str, str]:
+        own = record.words(chosen.name, choices.seed, who, how, command, hashes)
+        return own | followed | dict(artist.about) | dict(about or {})
+
+    def seal(path: Path) -> None:
+        signs = sealing(record.facts(chosen, choices.seed, who, how, command, hashes), warn)
+        if signs is not None:
+            signs(path)
+
     job = Job(
         source=source,
         kind=way.kind,
@@ -173,11 +182,8 @@ def perform(
         said=said,
         warn=warn,
         hashes=hashes,
-        seal=sealing(facts, warn) if sign else None,
-        words=record.words(chosen.name, choices.seed, who, how, command, hashes)
-        | followed
-        | dict(artist.about)
-        | dict(about or {}),
+        seal=seal if sign else None,
+        words=words,
     )
     made = job.picture() if out.suffix.lower() in STILLS else job.film()
     seconds = time.perf_counter() - begun
@@ -252,7 +258,7 @@ class Job:
     said: list[str]
     warn: Warn
     hashes: dict[str, str]
-    words: dict[str, str]  # metadata
+    words: Callable[[], dict[str, str]]  # metadata
     seal: Seal | None  # signs what is made
     met: Met = field(default_factory=Met)
 
@@ -262,7 +268,7 @@ class Job:
         reference = self._reference(motion)
         with closing(self.artist.draw(motion, reference, crop=self.choices.crop)) as drawing:
             _, drawn = next(drawing)
-        write_picture(self.out, drawn, metadata=self.words, overwrite=self.force, seal=self.seal)
+        write_picture(self.out, drawn, metadata=self.words(), overwrite=self.force, seal=self.seal)
         return Made(1, 0.0, (drawn.shape[1], drawn.shape[0]), reference.frame, 0, time.perf_counter())
 
     def film(self) -> Made:
@@ -274,10 +280,10 @@ class Job:
                 self.out,
                 fps=self.source.fps,
                 sound=self.source.path if self.source.sounds else None,
-                metadata=self.words,
+                metadata=self.words(),
                 max_size=self.choices.max_size,
                 overwrite=self.force,
-                resume=True,
+                resume=not self.source.live,
                 fingerprint=record.fingerprint(
                     watched=spool.mark,
                     portrait=self.hashes["portrait"],
@@ -289,10 +295,16 @@ class Job:
                 warn=self.warn,
             ) as film:
                 resumed_at = film.done
-                motion = self._watched(spool)
-                reference = self._reference(motion())
-                watched = time.perf_counter()
-                self._fill(film, motion(), reference)
+                if self.source.live:
+                    watched, reference = time.perf_counter(), self._rest()
+                    self._fill(film, self.met.along(self.source), reference)
+                    self.hashes["driving"] = content(self.source.path)
+                    film.tell(self.words())
+                else:
+                    motion = self._watched(spool)
+                    reference = self._reference(motion())
+                    watched = time.perf_counter()
+                    self._fill(film, motion(), reference)
         except KeyboardInterrupt as stop:
             if film is None or not film.frames:
                 self._kept.unlink(missing_ok=True)
@@ -346,16 +358,19 @@ class Job:
         if self.source.rest is not None:
             for _ in self.met.along(motion):
                 pass
-            resting: Frame = self.artist.reference_at(
-                self.source.rest, 0, 0 if self.choices.relative is not False else -1
-            )
-            return resting
+            return self._rest()
         found: Frame = reference_in(motion, self.artist, self.met, self.choices.reference_frame, self.source.path.name)
         return found
 
+    def _rest(self) -> Frame:
+        """Of a driver of whom it is known how they look at rest."""
+        outright = self.source.in_place or self.choices.relative is False
+        resting: Frame = self.artist.reference_at(self.source.rest, 0, -1 if outright else 0)
+        return resting
+
     def _fill(self, film: Film, motion: Iterator[Any], reference: Frame) -> None:
         """Draw what the film does not have yet; the film encodes it in a thread of its own."""
-        self.pace.begin("drawing", self.met.frames, done=film.done)
+        self.pace.begin("drawing", self.met.frames or None, done=film.done)
         crop, kept = self.choices.crop, self._kept
 
         def told(frames: float) -> None:
@@ -373,5 +388,7 @@ class Job:
         if film is None or not film.frames:
             return Stopped("stopped before anything was drawn; the same command begins again", None)
         partial = beside(self.out, ".mp4")
+        if self.source.live:
+            return Stopped(f"stopped: {film.frames} frames are in {partial}, which plays", partial)
         done = f"{film.frames} of {self.met.frames} frames" if self.met.frames else f"{film.frames} frames"
         return Stopped(f"stopped: {done} are in {partial}, which plays; the same command goes on", partial)

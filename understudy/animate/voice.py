@@ -1,36 +1,42 @@
-"""A voice as a driver: an actor imagines what somebody does who speaks so, and that is watched like any driver."""
+"""A voice as a driver: an actor imagines what somebody does who speaks so, and that is followed like any driver."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from understudy import models
-from understudy.animate.driving import Driving, bridged
+from understudy.animate.driving import Bridging, Driving
 from understudy.clip import AnyPath, Warn
+from understudy.clip.coming import Coming
 from understudy.clip.hear import FLOOR, Heard, hear
+from understudy.clip.level import levelled
 from understudy.clip.media import existing
 from understudy.clip.sound import open_sound, placed, sound_stream
 from understudy.errors import BadOption, BadWeights, MissingFile, NoSound, UnknownModel
 from understudy.extras import absent
 from understudy.face.mesh import Floats
-from understudy.motion.mesh import MotionMesh
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
+    from torch import Tensor
+
     from understudy.clip.sound import Samples
     from understudy.motion.actor import Actor
-    from understudy.motion.perform import Tempo, Wishes
+    from understudy.motion.perform import Tempo
+    from understudy.motion.speech import Rows
+    from understudy.motion.wishes import Wishes
 
-LEVEL: Final = -20.5  # dB of full scale: how loud calm voices are that actors learn from
-MOST_GAIN: Final = 25.0  # dB
 LOWEST_RATE: Final = 12_000  # samples a second
 MOST_GUIDANCE: Final = 6.0
+FPS: Final = 25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +44,9 @@ class Acting:
     """What a person may ask of an actor. None: left to the voice, to chance, and to the model."""
 
     actor: str = models.X_ACTOR_SMALL.name
-    mood: str | None = None
+    mood: str | os.PathLike[str] | None = None
+    """A label; labels with their seconds, "0 happy, 8 sad"; or the path (no str) of a picture, film or motion file of
+    somebody in a mood."""
     lively: float | None = None
     blinks: float | None = None
     looks: float | None = None
@@ -53,94 +61,152 @@ class Acting:
 
 
 def open_voice(
-    path: AnyPath,
+    voice: AnyPath | Coming,
     acting: Acting,
     *,
+    model: models.Model,
     seed: int,
     warn: Warn,
     device: str = "auto",
-    draws: Literal["mesh", "frames"],
     begins: Floats | None = None,
-) -> Driving[MotionMesh]:
-    """The sound of a sound file or film, acted, 25 frames a second, for as long as it lasts. `draws`: what the model
-    that draws follows. `begins (478, 3)`: the face whose expression it sets out from; without it, one at rest.
+) -> Driving[Any]:
+    """The sound of a sound file or film, acted, 25 frames a second, for as long as it lasts, as what `model` follows.
+    `begins (478, 3)`: the face whose expression it sets out from; without it, one at rest.
 
-    The voice is listened to once before, for how loud it is and what is odd about it: that is said. A silent one is
-    acted at rest. Errors: those of reading it, `NoSound` where it has no samples, `MissingFile` where the actor's
-    weights are not here, `BadOption` for wishes out of range."""
-    path = existing(path)
-    wishes = _wishes(acting)
+    A file is listened to once before, and what is odd about it is said; of a voice that is still `Coming` it is said in
+    the end. A silent one is acted at rest. Errors: those of reading it, `NoSound` where it has no samples,
+    `MissingFile` where the actor's weights are not here, `BadOption` for wishes out of range."""
+    wishes = _wishes(acting, warn)
     actor, tempo, mark = trained(acting, device)
+    stream = coming_stream(voice, warn) if isinstance(voice, Coming) else None
+    path = existing(voice if not isinstance(voice, Coming) else voice.path if stream else voice.wait())
+    seconds = None if stream else said_of(path, warn)
+
+    def acted() -> Iterator[Tensor]:
+        from understudy.motion import played
+        from understudy.motion.perform import perform
+        from understudy.motion.steadied import steadied
+
+        with stream or Stream(path) as heard:
+            first = played.start() if begins is None else played.worn(begins)
+            yield from steadied(perform(actor, rows_of(heard), tempo, seed=seed, wishes=wishes, start=first))
+        if stream:
+            said_of(path, warn)
+
+    about = {"source": path.name, "actor": acting.actor, "seed": str(seed)}
+    followed = _followed(model, device, about)
+    origin = "from rest" if begins is None else f"from {sha256(begins.tobytes()).hexdigest()[:16]}"
+    return Driving(
+        path=path,
+        fps=Fraction(FPS),
+        frames=None if seconds is None else math.ceil(seconds * FPS - 1e-9),
+        still=False,
+        sounds=True,
+        kept=False,
+        chunks=lambda: followed.of(acted()),
+        driver=followed.driver,
+        rest=next(followed.of(iter([_rest()]))),
+        mark=f"{mark} {acting} {wishes.mood} seed {seed} {origin} {followed.mark}",
+        in_place=begins is not None and model.follows == "mesh",  # pictures and codes always do
+        live=stream is not None,
+    )
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """How rows of motion become what a model follows."""
+
+    of: Callable[[Iterator[Tensor]], Iterator[Any]]
+    driver: Bridging | None = None
+    mark: str = ""
+
+
+def _followed(model: models.Model, device: str, about: dict[str, str]) -> _Followed:
+    """A mesh; or one of the cast who does it, exactly as the actor says; or the codes of that one."""
+    from understudy.motion import played
+
+    if model.follows == "mesh":
+        return _Followed(lambda rows: played.meshes(rows, about))
+    from understudy.motion.standing import acted_by_the_cast
+
+    if model.follows == "frames":
+        return _Followed(lambda rows: acted_by_the_cast(played.hows(rows), about), "bridge")
+    from understudy.animate.trained import trained as generator
+    from understudy.device import choose
+    from understudy.motion.reading import read_code
+
+    known = generator(model, choose(device))
+    encoder, mark = known.generator.encoder, known.encoder_mark
+    assert encoder is not None  # or it would follow something else
+    return _Followed(lambda rows: read_code(acted_by_the_cast(played.hows(rows), about), encoder, mark), "bridge", mark)
+
+
+def _rest() -> Tensor:
+    from understudy.motion import played
+
+    return played.start()[None]
+
+
+def rows_of(stream: Sounding) -> Iterator[Rows]:
+    """What an actor hears of an open stream, brought to the loudness that it knows."""
+    from understudy.motion.speech import heard
+
+    return heard(levelled(stream.chunks, stream.rate), stream.rate)
+
+
+def said_of(path: Path, warn: Warn) -> float:
+    """Listen to a whole file and say what is odd about it; its seconds. Errors: `NoSound` without samples."""
     heard = listened(path, warn)
     if not heard.seconds:
         raise NoSound(f"{path} has no sound that can be decoded", "an empty sound track", "record or download it again")
     for text in oddities(heard, path.name):
         warn(text)
-    gain = gain_for(heard)
-
-    def acted() -> Iterator[MotionMesh]:
-        from understudy.motion import played
-        from understudy.motion.perform import perform
-        from understudy.motion.speech import heard as rows_heard
-
-        about = {"source": path.name, "actor": acting.actor, "seed": str(seed)}
-        with_rate = _Stream(path)
-        with with_rate as chunks:
-            rows = rows_heard(chunks, with_rate.rate, gain=gain)
-            first = played.start() if begins is None else played.worn(begins)
-            motion = perform(actor, rows, tempo, seed=seed, wishes=wishes, start=first)
-            yield from played.meshes(motion, about)
-
-    from understudy.motion.played import rest
-
-    origin = "from rest" if begins is None else f"from {sha256(begins.tobytes()).hexdigest()[:16]}"
-    driving = Driving(
-        path=path,
-        fps=Fraction(25),
-        frames=math.ceil(heard.seconds * 25 - 1e-9),
-        still=False,
-        sounds=True,
-        kept=False,
-        chunks=acted,
-        rest=rest(),
-        mark=f"{mark} {acting} seed {seed} {origin}",
-    )
-    return driving if draws == "mesh" else bridged(driving)  # type: ignore[return-value]
+    return heard.seconds
 
 
 def listened(path: Path, warn: Warn) -> Heard:
     """Measure a voice, in one pass."""
-    stream = _Stream(path, warn)
-    with stream as chunks:
-        return hear(chunks, stream.rate)
+    with Stream(path, warn) as stream:
+        return hear(stream.chunks, stream.rate)
 
 
-class _Stream:
-    """The decoded sound of a file, in chunks; open within a `with`."""
+@dataclass(frozen=True)
+class Sounding:
+    """The decoded sound of a file."""
 
-    def __init__(self, path: Path, warn: Callable[[str], None] = lambda text: None) -> None:
-        self.path, self.warn = path, warn
-        self.rate = 0
+    chunks: Iterable[Samples]
+    rate: int
 
-    def __enter__(self) -> Iterator[Samples]:
-        self._container = open_sound(self.path)
+
+class Stream:
+    """The sound of a file, or of one that is still coming and is open already; open within a `with`."""
+
+    def __init__(
+        self,
+        path: Path,
+        warn: Callable[[str], None] = lambda text: None,
+        container: InputContainer | None = None,
+    ) -> None:
+        self.path, self.warn, self._container = path, warn, container
+
+    def __enter__(self) -> Sounding:
+        self._container = self._container or open_sound(self.path)
         try:
             stream = sound_stream(self._container, self.path)
         except BaseException:
             self._container.close()
             raise
-        self.rate = stream.rate
-        return placed(self._container, stream, self.warn, self.path)
+        return Sounding(placed(self._container, stream, self.warn, self.path), stream.rate)
 
     def __exit__(self, *error: object) -> None:
+        assert self._container is not None
         self._container.close()
 
 
-def gain_for(heard: Heard) -> float:
-    """dB that bring a voice to the level of those that were learnt from."""
-    if heard.speaking == 0 or heard.level <= FLOOR:
-        return 0.0
-    return max(min(LEVEL - heard.level, MOST_GAIN), -MOST_GAIN)
+def coming_stream(coming: Coming, warn: Warn) -> Stream | None:
+    """What is still coming as a stream, if that kind of file can be heard before it is whole."""
+    container = coming.opened()
+    return None if container is None else Stream(coming.path, warn, container)
 
 
 def oddities(heard: Heard, name: str) -> list[str]:
@@ -162,12 +228,14 @@ def oddities(heard: Heard, name: str) -> list[str]:
     return found
 
 
-def _wishes(acting: Acting) -> Wishes:
+def _wishes(acting: Acting, warn: Warn) -> Wishes:
     try:
-        from understudy.motion.perform import Wishes
+        from understudy.animate.mood import asked
+        from understudy.motion.wishes import Wishes
     except ImportError as error:
         raise absent(error, acting.actor) from error
-    return Wishes(mood=acting.mood, lively=acting.lively, blinks=acting.blinks, looks=acting.looks)  # type: ignore[arg-type]
+    mood = None if acting.mood is None else asked(acting.mood, warn)
+    return Wishes(mood=mood, lively=acting.lively, blinks=acting.blinks, looks=acting.looks)
 
 
 def trained(acting: Acting, device: str) -> tuple[Actor, Tempo, str]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from understudy.cli import say
 from understudy.cli.options import Device, Face, Force, Json, License, Licensed, MaxSize, Model, Out, Sign
 from understudy.cli.perform import Portrait, parts
-from understudy.errors import NoSound
+
+if TYPE_CHECKING:
+    from understudy.clip.coming import Coming, Pipe
 
 STREAM = Path("-")
 Voice = Annotated[
@@ -33,7 +34,11 @@ def act(
     seed: Annotated[int, typer.Option("--seed", help="Chance: another seed is another performance.")] = 0,
     mood: Annotated[
         str | None,
-        typer.Option("--mood", help="neutral, happy, sad, angry or surprised.", show_default="the voice's"),
+        typer.Option(
+            "--mood",
+            help="neutral, happy, sad, angry or surprised; '0 happy, 8 sad, 20 voice'; or a film of a mood.",
+            show_default="the voice's",
+        ),
     ] = None,
     lively: Annotated[
         float | None, typer.Option("--lively", min=0, max=4, help="Times the usual movement.", show_default="chance")
@@ -84,7 +89,7 @@ def act(
                 model=model,
                 actor=actor,
                 seed=seed,
-                mood=mood,
+                mood=Path(mood) if mood and Path(mood).is_file() else mood,
                 lively=lively,
                 blinks=blinks,
                 looks=looks,
@@ -115,15 +120,15 @@ def act(
 
 
 @contextmanager
-def _heard(voice: Path) -> Iterator[Path]:
-    """The voice as a file: standard input is written to one until it ends."""
+def _heard(voice: Path) -> Iterator[Path | Coming]:
+    """The voice: a file, or standard input while it comes."""
     if voice != STREAM:
         yield voice
         return
-    with tempfile.TemporaryDirectory(prefix="understudy-") as folder:
-        path = Path(folder) / "voice"
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        if not path.stat().st_size:
-            raise NoSound("standard input has no sound", "nothing came", "understudy act portrait.jpg - < voice.wav")
-        yield path
+    from understudy.clip.coming import Coming
+
+    with (
+        tempfile.TemporaryDirectory(prefix="understudy-", ignore_cleanup_errors=True) as folder,
+        Coming(cast("Pipe", sys.stdin.buffer), Path(folder) / "voice") as coming,
+    ):
+        yield coming

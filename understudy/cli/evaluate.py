@@ -11,6 +11,7 @@ from understudy.cli import say
 from understudy.cli.options import Device, Json
 
 if TYPE_CHECKING:
+    from understudy.evaluate.actors import Audition
     from understudy.evaluate.scenes import Programme
 
 
@@ -37,13 +38,29 @@ def evaluate(
     films: Annotated[
         bool, typer.Option("--films", help="Instead, films of 10 s: does it keep still, do windows join?")
     ] = False,
+    speech: Annotated[
+        Path | None,
+        typer.Option("--speech", help="Of an actor: a folder of recordings to act.", show_default=False),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Of an actor: another file of weights.", show_default=False)
+    ] = None,
+    rival: Annotated[
+        Path | None,
+        typer.Option("--rival", help="Of an actor: weights of a plain regression, beside it.", show_default=False),
+    ] = None,
+    draws: Annotated[str, typer.Option("--draws", help="Of an actor: who draws what is acted without end.")] = "warp",
+    minutes: Annotated[int, typer.Option("--minutes", min=2, help="Of an actor: how long that is.")] = 30,
     json: Json = False,
 ) -> None:
     """Draw MODEL's answer to motions of made-up people, and measure it against the truth, which is known exactly."""
     from understudy.evaluate.scenes import Programme
 
     if is_actor(model):
-        _audition(model, device, json)
+        from understudy.evaluate.actors import Audition
+
+        asked = Audition(minutes=minutes, draws=draws)
+        _audition(model, asked, {"file": weights, "rival": rival, "speech": speech}, device, json)
         return
     if films:
         _films(model, Programme(people=people or 1, seed=seed), steps, device, json)
@@ -74,13 +91,13 @@ def is_actor(model: str) -> bool:
     return any(known.name == model and known.follows == "voice" for known in models.ALL)
 
 
-def _audition(model: str, device: Device, json: bool) -> None:
+def _audition(model: str, asked: Audition, files: dict[str, Path | None], device: Device, json: bool) -> None:
     from dataclasses import asdict
 
-    from understudy.evaluate.actors import Audition, audition, table
+    from understudy.evaluate.actors import audition, table
 
     with say.progress() as told:
-        found = audition(model, Audition(), device=device.value, progress=told)
+        found = audition(model, asked, device=device.value, progress=told, **files)
     say.warnings(found.warnings)
     for line in table(found):
         say.line(line)

@@ -176,6 +176,10 @@ class Film:
         self.frames += 1
         self._put(coded)
 
+    def tell(self, metadata: Mapping[str, str]) -> None:
+        """What the file shall say besides, where that is known only at the end."""
+        self._metadata |= metadata
+
     def close(self) -> Written:
         """Finish: encode the rest, and give the film its name. Errors: `NoPicture` without frames, `Exists` when
         something has come there meanwhile, `Unwritable`; what was encoded stays in `OUT.partial.mp4`."""

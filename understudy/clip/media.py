@@ -45,7 +45,9 @@ _FORMATS = (
 )
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
 # PyAV 19 always forgives tags that are not UTF-8; older ones have to be asked.
-_FORGIVING: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
+UNTAGGED: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
+SAFE = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+"""FFmpeg's options by which it follows no file to another, and to no network."""
 
 
 class MediaWarning(UserWarning):
@@ -135,8 +137,7 @@ def open_media(path: Path) -> InputContainer:
         )
     try:
         # "file:" because FFmpeg takes what stands before a colon in a name for a protocol.
-        options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
-        container: InputContainer = av.open(f"file:{path}", "r", options=options, **_FORGIVING)
+        container: InputContainer = av.open(f"file:{path}", "r", options=SAFE, **UNTAGGED)
         return container
     except (av.error.FFmpegError, OSError) as error:
         seen, remedy = _why(path, start)
@@ -152,5 +153,6 @@ def _why(path: Path, start: bytes) -> tuple[str, str]:
         return f"{size} bytes with a good beginning and a damaged rest", "copy or download it again"
     text = start.decode("utf-8", "replace")
     if text.isprintable() or not any(byte < 9 for byte in start):
-        return f"text that begins {text.splitlines()[0][:40]!r}", "give a film, a picture or a sound file"
+        first = next(iter(text.splitlines()), "")
+        return f"text that begins {first[:40]!r}", "give a film, a picture or a sound file"
     return f"a file that begins with the bytes {start[:8].hex(' ')}", "convert it to MP4, PNG or WAV"

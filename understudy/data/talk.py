@@ -16,10 +16,10 @@ from torch import Tensor
 from understudy.cast.speak.lines import take
 from understudy.data import shards
 from understudy.data.drawn import looks
-from understudy.motion.perform import knobs
 from understudy.motion.space import rows_of
 from understudy.motion.speech import FPS
 from understudy.motion.speech import rows_of as heard_of
+from understudy.motion.wishes import knobs
 
 EACH: Final = 16  # takes in a shard
 FOLDER: Final = "talk"

@@ -6,6 +6,7 @@ performance is right (lips, closures, moods), and also whether performances diff
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,7 @@ from understudy.cast.speak.mouth import VOWELS
 from understudy.cast.speak.voice import MOODS, Phone
 from understudy.motion.likeness import FPS, column, correlation, opening, slow
 from understudy.motion.space import CURVES
+from understudy.motion.speech import Rows, level_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -78,7 +80,7 @@ class MoodJudge:
 def mood_delay(judge: MoodJudge, rows: Floats, change: float, mood: int) -> float:
     """Seconds from a change of mood at `change` (seconds) until windows that begin later show the new one; infinite if
     they never do."""
-    for first in range(max(int(change * FPS), 0), len(rows) - WINDOW + 1, 5):
+    for first in range(max(math.ceil(change * FPS), 0), len(rows) - WINDOW + 1, 5):
         if int(judge.moods(windows(rows[first : first + WINDOW]))[0]) == mood:
             return first / FPS - change
     return float("inf")
@@ -94,19 +96,40 @@ def slow_correlation(made: Floats, true: Floats) -> float:
 # --- stress -------------------------------------------------------------------------------------------------------
 
 
-def stress(rows: Floats, phones: Sequence[Phone], *, shuffles: int = 400, seed: int = 0) -> float:
-    """p: how often as much goes on in brows and head at stressed syllables, if the sound is shifted by chance."""
+@dataclass(frozen=True)
+class Stressed:
+    """How much goes on in brows and head at stressed syllables, in deviations: in one performance, here and at places
+    shifted by chance."""
+
+    here: float
+    shifted: Floats  # (shuffles,)
+    beats: int
+
+
+def stressed(rows: Floats, phones: Sequence[Phone], *, shuffles: int = 400, seed: int = 0) -> Stressed:
+    """Of one performance (f, 58) and what is said in it."""
     beats = [(phone.start + phone.end) / 2 for phone in phones if phone.stress == 2 and set(phone.symbol) & VOWELS]
     places = np.array([round(beat * FPS) for beat in beats if 0 <= beat * FPS < len(rows)], int)
     if not len(places):
-        return 1.0
+        return Stressed(0.0, np.zeros(shuffles), 0)
     brows = column(rows, "browOuterUpLeft") - slow(column(rows, "browOuterUpLeft"))
     nods = slow(rows[:, _PITCH]) - rows[:, _PITCH]
     going_on = brows / max(brows.std(), 1e-6) + nods / max(nods.std(), 1e-6)
     chance = np.random.default_rng(seed)
-    here = going_on[places].mean()
-    shifted = [going_on[(places + shift) % len(rows)].mean() for shift in chance.integers(8, len(rows) - 8, shuffles)]
-    return float((1 + np.sum(np.array(shifted) >= here)) / (1 + shuffles))
+    shifts = chance.integers(8, len(rows) - 8, shuffles)
+    shifted = np.array([going_on[(places + shift) % len(rows)].mean() for shift in shifts])
+    return Stressed(float(going_on[places].mean()), shifted, len(places))
+
+
+def stress(found: Sequence[Stressed]) -> float:
+    """p: how often as much goes on at the stressed syllables of all performances together, if the sound of each is
+    shifted by chance."""
+    beats = np.array([one.beats for one in found], np.float64)
+    if not beats.sum():
+        return 1.0
+    here = float((np.array([one.here for one in found]) * beats).sum())
+    shifted = (np.stack([one.shifted for one in found]) * beats[:, None]).sum(0)
+    return float((1 + np.sum(shifted >= here)) / (1 + len(shifted)))
 
 
 # --- chance -------------------------------------------------------------------------------------------------------
@@ -145,6 +168,11 @@ def drift(first: Floats, later: Floats, deviation: Floats) -> float:
 
 
 # --- real speech --------------------------------------------------------------------------------------------------
+
+
+def level(heard: Rows) -> Floats:
+    """(f,) how loud it is, log10 of power."""
+    return np.asarray(level_of(heard), np.float64)
 
 
 def follows_loudness(rows: Floats, level: Floats) -> tuple[float, int]:

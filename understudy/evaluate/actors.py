@@ -1,14 +1,20 @@
-"""`understudy evaluate x-actor-small`: held-out voices and words, performed, and measured against true takes."""
+"""`understudy evaluate x-actor-small`: held-out voices and words, performed, and measured against true takes.
+
+What is measured is what is shown: performances are steadied as `act` does it. Every part says what it cost.
+"""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
+import torch
 
 from understudy import __version__, models, weights
 from understudy.animate.pace import Pace, Tell, nobody
@@ -17,41 +23,50 @@ from understudy.animate.voice import Acting, trained
 from understudy.cast.speak.lines import HELD_OUT, take
 from understudy.cast.speak.take import Take
 from understudy.device import choose
-from understudy.evaluate import acting
+from understudy.errors import BadWeights
+from understudy.evaluate import acting, changes, endless, voices
 from understudy.evaluate.acting import Floats, MoodJudge
 from understudy.evaluate.speed import commit
 from understudy.motion import likeness
-from understudy.motion.actor import Actor
-from understudy.motion.perform import Tempo, perform, whole
+from understudy.motion.actor import Actor, ActorConfig
+from understudy.motion.perform import Tempo, performances
 from understudy.motion.space import rows_of
-from understudy.motion.speech import FPS
+from understudy.motion.speech import FPS, Rows
 from understudy.motion.speech import rows_of as heard_of
+from understudy.motion.steadied import steadied
 
-REGRESSION = "x-actor-small-regression.safetensors"
+REGRESSION: Final = "x-actor-small-regression.safetensors"
 """Weights of the same net, trained with objective=regression; measured beside it where they are."""
-MINUTE = 60 * FPS
+Figures = Mapping[str, float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audition:
     """What an actor is asked: so many held-out takes, of so many seconds, with so many seeds; how many true takes teach
-    what moods look like; and how many times a minute of speech is repeated."""
+    what moods look like; how many moods change; how many times a minute of speech is repeated, with how many seeds;
+    who draws it."""
 
     takes: int = 10
     seconds: int = 14
-    seeds: int = 4
+    seeds: int = 8
     teachers: int = 60
-    minutes: int = 5
+    others: int = 4
+    changes: int = 10
+    minutes: int = 30
+    endless: int = 4
+    draws: str = models.WARP.name
+    longest: float = 20.0
+    """Seconds of each recording, at most."""
     first: int = HELD_OUT + 1000
 
     def __len__(self) -> int:
         """Steps of the work."""
-        return self.takes * (1 + self.seeds) + self.teachers + 2 * self.minutes
+        return self.takes + self.teachers + self.others + 2 * self.changes + self.minutes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Auditioned:
-    """All that was measured."""
+    """All that was measured; what could not be is none, and `warnings` says why."""
 
     model: str
     audition: Audition
@@ -59,16 +74,48 @@ class Auditioned:
     commit: str
     date: str
     machine: str
-    figures: Mapping[str, float]
+    figures: Figures
     regression: Mapping[str, float] | None
+    speech: Mapping[str, Mapping[str, float]]
+    """Of each recording, see `voices.heard_through`."""
     seconds: float
+    cpu_seconds: Mapping[str, float]
+    """What each part has cost."""
     warnings: list[str] = field(default_factory=list)
 
 
-def audition(model: str, asked: Audition, *, device: str = "auto", progress: Tell = nobody) -> Auditioned:
-    """Perform and measure. Errors: those of loading the weights; `ImportError` without espeakng_loader."""
+class _Bill:
+    """What parts of the work cost, in seconds of CPUs, those of children included."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, float] = {}
+        self._before = self._now()
+
+    def to(self, part: str) -> None:
+        """All since the last time was for this part."""
+        now = self._now()
+        self.parts[part] = round(self.parts.get(part, 0.0) + now - self._before, 1)
+        self._before = now
+
+    @staticmethod
+    def _now() -> float:
+        return sum(os.times()[:4])
+
+
+def audition(
+    model: str,
+    asked: Audition,
+    *,
+    device: str = "auto",
+    file: Path | None = None,
+    rival: Path | None = None,
+    speech: Path | None = None,
+    progress: Tell = nobody,
+) -> Auditioned:
+    """Perform and measure. `file`: other weights than the model's own; `rival`: those of a plain regression; `speech`:
+    a folder of recordings. Errors: those of loading the weights; `ImportError` without espeakng_loader."""
     begun = time.perf_counter()
-    net, tempo, _ = trained(Acting(actor=model), device)
+    net, tempo = actor_in(file, device) if file else trained(Acting(actor=model), device)[:2]
     pace = Pace(progress)
     pace.begin("measuring", len(asked))
     ticks = iter(range(1, len(asked) + 1))
@@ -76,15 +123,27 @@ def audition(model: str, asked: Audition, *, device: str = "auto", progress: Tel
     def tick() -> None:
         pace.at(next(ticks, len(asked)))
 
+    said: list[str] = []
+    bill = _Bill()
+    paths = voices.recordings(speech) if speech else []
     judge = mood_judge(asked, tick)
-    figures = {**performed(net, tempo, asked, judge, tick), **drifted(net, tempo, asked, tick)}
-    rival = _regression(device)
-    beside = None
-    if rival is not None:
-        once = Tempo(steps=1, lag=1, stabilise=0.0, guidance=1.0)
-        beside = performed(rival, once, asked, judge, lambda: None)
-        figures["energy_distance_regression"] = beside["energy_distance"]
-    said = [] if rival is not None else [f"{REGRESSION} is not here: what a plain regression does was not measured"]
+    bill.to("what moods look like")
+    figures: dict[str, float | None] = {
+        **performed(net, tempo, asked, judge, tick),
+        "realtime_factor": pace_of(net, tempo),
+    }
+    bill.to("held-out takes")
+    figures |= changes.followed(net, tempo, judge, asked.changes, tick) | changes.silent(net, tempo)
+    bill.to("changes of mood, silence")
+    figures |= other_synthesiser(net, tempo, asked, said, tick)
+    bill.to("another synthesiser")
+    figures |= _endless(net, tempo, asked, bill, tick)
+    beside = _beside(rival or models.weights_file(REGRESSION), device, asked, judge, said)
+    figures["energy_distance_regression"] = None if beside is None else beside["energy_distance"]
+    bill.to("regression")
+    heard = voices.heard_through(net, tempo, paths, said, asked.longest)
+    figures |= _worst(heard)
+    bill.to("recordings")
     return Auditioned(
         model=model,
         audition=asked,
@@ -94,19 +153,31 @@ def audition(model: str, asked: Audition, *, device: str = "auto", progress: Tel
         machine=machine(),
         figures=figures,
         regression=beside,
+        speech=heard,
         seconds=round(time.perf_counter() - begun, 1),
+        cpu_seconds=bill.parts,
         warnings=said,
     )
 
 
-def _regression(device: str) -> Actor | None:
-    path = models.weights_file(REGRESSION)
-    if path is None:
-        return None
+def actor_in(path: Path, device: str) -> tuple[Actor, Tempo]:
+    """An actor in a file of weights, and how one performs that has learnt so. Errors: `BadWeights`, `MissingFile`."""
     stored = weights.load(path)
+    if not isinstance(stored.about.config, ActorConfig):
+        raise BadWeights(f"{path} holds no actor", stored.about.name, "understudy train x-actor-small")
     net = Actor(stored.about.config)
     weights.fill(net, stored)
-    return net.eval().to(choose(device))
+    return net.eval().to(choose(device)), tempo_of(stored.about.recipe)
+
+
+def tempo_of(recipe: Mapping[str, Any]) -> Tempo:
+    """As the recipe has it; a regression answers at once, and one who has learnt from a clean past is given one, chunk
+    after chunk."""
+    tempo = Tempo(**recipe["tempo"]) if "tempo" in recipe else models.small_tempo()
+    objective = recipe.get("objective", "forcing")
+    if objective == "regression":
+        return replace(tempo, steps=1, lag=1, stabilise=0.0, guidance=1.0)
+    return replace(tempo, lag=tempo.steps, stabilise=0.0) if objective == "teacher" else tempo
 
 
 def mood_judge(asked: Audition, tick: Callable[[], None]) -> MoodJudge:
@@ -125,6 +196,21 @@ def true_rows(told: Take) -> Floats:
     return np.asarray(rows_of(told.how(0, told.frames(), FPS)).double().numpy(), np.float64)
 
 
+def shown(net: Actor, tempo: Tempo, heard: Rows, seeds: Sequence[int]) -> list[Floats]:
+    """(f, 58) for each seed, as it is shown."""
+    made = torch.cat(list(performances(net, [heard], tempo, seeds=seeds)))
+    each = (torch.cat(list(steadied([made[:, number]]))) for number in range(len(seeds)))
+    return [np.asarray(rows.double().cpu().numpy(), np.float64) for rows in each]
+
+
+def pace_of(net: Actor, tempo: Tempo, seconds: int = 20) -> float:
+    """Seconds of one performance that are made in a second."""
+    heard = np.random.default_rng(0).normal(size=(seconds * FPS, net.config.sound)).astype(np.float32)
+    begun = time.perf_counter()
+    shown(net, tempo, heard, [0])
+    return seconds / max(time.perf_counter() - begun, 1e-9)
+
+
 def performed(
     net: Actor, tempo: Tempo, asked: Audition, judge: MoodJudge, tick: Callable[[], None]
 ) -> dict[str, float]:
@@ -132,35 +218,29 @@ def performed(
     deviation = net.deviation.double().cpu().numpy()
     found: dict[str, list[float]] = {}
     marks: list[tuple[float, int]] = []
-    spent = frames = 0.0
+    beats: list[acting.Stressed] = []
+    true_beats: list[acting.Stressed] = []
     for number in range(asked.takes):
         told = take(asked.first + number, float(asked.seconds))
         true = true_rows(told)
         heard = heard_of(told.speech.samples, told.speech.rate)[: len(true)]
-        made = []
-        for seed in range(asked.seeds):
-            begun = time.perf_counter()
-            made.append(_rows(whole(perform(net, [heard], tempo, seed=seed))))
-            spent, frames = spent + time.perf_counter() - begun, frames + len(heard)
-            tick()
+        made = shown(net, tempo, heard, range(asked.seeds))
         others = [true_rows(Take(told.speech, told.temper, told.seed + 7919 * (k + 1))) for k in range(asked.seeds)]
         length = min(len(true), len(made[0]))
         made, others, true = [m[:length] for m in made], [o[:length] for o in others], true[:length]
         moods = acting.labels(told.moods(np.arange(length) / FPS))
         figures = alike(made[0], true, told)
-        figures["spread"] = acting.spread([m / deviation for m in made], [o / deviation for o in others])
-        figures["energy_distance"] = acting.energy_distance(
-            [m / deviation for m in made], [o / deviation for o in others]
-        )
+        units = [[rows / deviation for rows in some] for some in (made, others)]
+        figures["spread"], figures["energy_distance"] = acting.spread(*units), acting.energy_distance(*units)
         marks += [(judge.accuracy(acting.windows(m), moods), int((moods >= 0).sum())) for m in made]
+        beats += [acting.stressed(m, told.speech.phones, seed=number) for m in made]
+        true_beats.append(acting.stressed(true, told.speech.phones, seed=number))
         for name, value in figures.items():
             found.setdefault(name, []).append(value)
         tick()
     result = {name: float(np.mean(values)) for name, values in found.items()}
     result["mood_accuracy"] = sum(a * n for a, n in marks) / max(sum(n for _, n in marks), 1)
-    result["stress_p"] = float(np.median(found["stress_p"]))
-    result["realtime_factor"] = frames / FPS / max(spent, 1e-9)
-    return result
+    return result | {"stress_p": acting.stress(beats), "stress_p_true": acting.stress(true_beats)}
 
 
 def alike(made: Floats, true: Floats, told: Take) -> dict[str, float]:
@@ -175,47 +255,73 @@ def alike(made: Floats, true: Floats, told: Take) -> dict[str, float]:
         "closures": hit,
         "false_closures": wrong,
         "slow_correlation": acting.slow_correlation(made, true),
-        "stress_p": acting.stress(made, phones),
     }
 
 
-def drifted(net: Actor, tempo: Tempo, asked: Audition, tick: Callable[[], None]) -> dict[str, float]:
-    """A minute of speech, again and again: the last minute's statistics against the first's; and of true minutes, the
-    95th percentile of what differs between two of them."""
+def other_synthesiser(
+    net: Actor, tempo: Tempo, asked: Audition, said: list[str], tick: Callable[[], None]
+) -> dict[str, float | None]:
+    """Lips on voices of flite, which nobody learns from; none where it is not installed."""
+    wanted = ("jaw_correlation", "lips_correlation", "offset_frames", "closures", "false_closures")
+    found: list[dict[str, float]] = []
+    for number in range(asked.others):
+        told = voices.other_take(number, float(asked.seconds))
+        if told is None:
+            said.append("flite is not installed (Debian: apt install flite): no other synthesiser was heard")
+            return {f"other_{name}": None for name in wanted}
+        true = true_rows(told)
+        heard = heard_of(told.speech.samples, told.speech.rate)[: len(true)]
+        found.append(alike(shown(net, tempo, heard, [0])[0], true[: len(heard)], told))
+        tick()
+    return {f"other_{name}": float(np.mean([one[name] for one in found])) for name in wanted}
+
+
+def _endless(net: Actor, tempo: Tempo, asked: Audition, bill: _Bill, tick: Callable[[], None]) -> dict[str, float]:
     told = take(asked.first - 1, 110.0)
     samples = np.resize(told.speech.samples, 60 * told.speech.rate)  # over again, should it be shorter
-    heard = heard_of(samples, told.speech.rate)[:MINUTE]
-    deviation = net.deviation.double().cpu().numpy()
+    heard = heard_of(samples, told.speech.rate)[: endless.MINUTE]
+    found = endless.performed(net, tempo, heard, asked.minutes, asked.endless, tick)
+    figures = endless.drifted(found, told, net.deviation.double().cpu().numpy(), true_rows)
+    bill.to(f"{asked.minutes} minutes, {asked.endless} times")
+    figures |= endless.drawn(found, models.named(asked.draws))
+    bill.to(f"drawn by {asked.draws}")
+    return figures
 
-    def again() -> Iterator[np.ndarray]:
-        for _ in range(asked.minutes):
-            yield heard
 
-    minutes: list[Floats] = []
-    rest: list[Floats] = []
-    for chunk in perform(net, again(), tempo, seed=0):
-        rest.append(_rows(chunk))
-        if sum(map(len, rest)) >= MINUTE:
-            held = np.concatenate(rest)
-            minutes.append(held[:MINUTE])
-            rest = [held[MINUTE:]]
-            tick()
-    true = []
-    for number in range(asked.minutes):
-        true.append(true_rows(Take(told.speech, told.temper, told.seed + 104_729 * (number + 1)))[:MINUTE])
-        tick()
-    apart = [acting.drift(a, b, deviation) for a, b in pairwise(true)] + [acting.drift(true[0], true[-1], deviation)]
+def _beside(
+    path: Path | None, device: str, asked: Audition, judge: MoodJudge, said: list[str]
+) -> dict[str, float] | None:
+    """What a plain regression does of the same takes; none where nobody has trained one."""
+    if path is None:
+        said.append(
+            f"{REGRESSION} is not here: what a plain regression does was not measured (runs/actor_ablations.sh trains "
+            "one; --rival FILE)"
+        )
+        return None
+    return performed(*actor_in(path, device), asked, judge, lambda: None)
+
+
+def _worst(heard: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]:
+    """Of all recordings, the worst; none where there are none."""
+    if not heard:
+        return {"speech_loudness": None, "speech_lag_frames": None, "speech_rest": None}
+    each = heard.values()
     return {
-        "drift": acting.drift(minutes[0], minutes[-1], deviation) if len(minutes) > 1 else 0.0,
-        "drift_true": float(np.quantile(apart, 0.95)),
+        "speech_loudness": min(one["loudness"] for one in each),
+        "speech_lag_frames": max((one["lag_frames"] for one in each), key=abs),
+        "speech_rest": max(one["rest"] for one in each),
     }
-
-
-def _rows(chunk: object) -> Floats:
-    return np.asarray(chunk.double().cpu().numpy(), np.float64)  # type: ignore[attr-defined]
 
 
 def table(found: Auditioned) -> Sequence[str]:
     """Lines for a person."""
     head = f"{found.model}, commit {found.commit}: {found.audition.takes} held-out takes x {found.audition.seeds} seeds"
-    return [head, *(f"  {name}: {value:.3f}" for name, value in sorted(found.figures.items()))]
+    lines = [head]
+    for name, value in sorted(found.figures.items()):
+        lines.append(f"  {name}: {'not measured' if value is None else f'{value:.3f}'}")
+    for name, one in found.speech.items():
+        lines.append(
+            f"  {name}: loudness {one['loudness']:.2f} at {one['lag_frames']:+.0f} frames, at rest {one['rest']:.2f}"
+        )
+    cost = ", ".join(f"{part} {seconds:.0f}" for part, seconds in found.cpu_seconds.items())
+    return [*lines, f"  seconds of CPU: {cost}; {found.seconds:.0f} s in all"]

@@ -24,7 +24,7 @@ from understudy.motion.space import FARTHEST
 
 MOODS: Final = 5
 KNOBS: Final = 3
-"""Numbers besides the mood that a person may wish for: see `perform.Wishes`."""
+"""Numbers besides the mood that a person may wish for: see `wishes.Wishes`."""
 WISHES: Final = MOODS + 2 * KNOBS
 _SINUSOIDS: Final = 64
 

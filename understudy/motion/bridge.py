@@ -294,7 +294,12 @@ def stand_in(chunks: Iterable[MotionMesh], who: Who, size: int = 256, rest: Rest
 
 def _played(motion: MotionMesh, who: Who, size: int, rest: Rest) -> StandIn:
     how = how_of(motion, rest)
+    return StandIn(motion, how, *drawn_as(how, who, size))
+
+
+def drawn_as(how: How, who: Who, size: int) -> tuple[Bytes, Landmarks]:
+    """One person doing something: pictures (f, size, size, 3), each drawn alone, and where everything is in them."""
     with torch.no_grad():
         drawn = [draw(who, how[[frame]], size) for frame in range(len(how))]
     points = [torch.cat([getattr(d.landmarks, field.name) for d in drawn]) for field in fields(Landmarks)]
-    return StandIn(motion, how, np.concatenate([to_bytes(d.image) for d in drawn]), Landmarks(*points))
+    return np.concatenate([to_bytes(d.image) for d in drawn]), Landmarks(*points)

@@ -11,63 +11,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, get_args
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from understudy.cast.speak.voice import MOODS, Mood
 from understudy.diffusion.forcing import rollout
 from understudy.diffusion.noise import keyed_noise, spread
 from understudy.errors import BadOption
-from understudy.motion.actor import KNOBS, WISHES, Actor, Memory
+from understudy.motion.actor import Actor, Memory
 from understudy.motion.speech import Rows, silence
+from understudy.motion.wishes import Wishes
 
-KNOB_MIDDLES: Final = (1.0, 17.0, 20.0)
-"""Liveliness; blinks a minute; looks away a minute: the usual ones. What the net is told is the logarithm of the
-ratio."""
-_MOST_LIVELY: Final = 4.0
 _ALL: Final = 1 << 40  # frames
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What a person may ask of an actor. What is None is left to the voice and to chance."""
-
-    mood: Mood | None = None
-    """The label of a mood; without it, the mood is the voice's."""
-    lively: float | None = None
-    """Times the usual movement."""
-    blinks: float | None = None
-    """A minute."""
-    looks: float | None = None
-    """Away, a minute."""
-
-    def __post_init__(self) -> None:
-        if self.mood is not None and self.mood not in get_args(Mood):
-            raise BadOption(f"no mood is called {self.mood}", remedy=f"one of {', '.join(MOODS)}")
-        knobs_ = (("lively", self.lively, _MOST_LIVELY), ("blinks", self.blinks, 90.0), ("looks", self.looks, 120.0))
-        for name, value, most in knobs_:
-            if value is not None and not 0 <= value <= most:
-                raise BadOption(f"{name} = {value:g} is out of range", remedy=f"0 to {most:g}")
-
-    def numbers(self) -> Tensor:
-        """(WISHES,) as the net is told them."""
-        moods = torch.zeros(len(MOODS))
-        if self.mood is not None:
-            moods[MOODS.index(self.mood)] = 1
-        return torch.cat([moods, knobs(self.lively, self.blinks, self.looks)])
-
-
-def knobs(*values: float | None) -> Tensor:
-    """(2 KNOBS,) the numbers besides the mood: their logarithms over the usual, and whether they are known."""
-    told = torch.zeros(2 * KNOBS)
-    for number, (value, middle) in enumerate(zip(values, KNOB_MIDDLES, strict=True)):
-        if value is not None:
-            told[number] = math.log(max(value, middle / 20) / middle)
-            told[KNOBS + number] = 1
-    return told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,15 +101,29 @@ def perform(
 ) -> Iterator[Tensor]:
     """Motion (f, d) in its own units, chunk after chunk, for rows of sound as they come (`speech.heard`); as many
     frames as there are rows. `start` (d,): the row of the portrait that performs, from which the motion sets out."""
+    for chunk in performances(actor, sound, tempo, seeds=(seed,), wishes=wishes, start=start):
+        yield chunk[:, 0]
+
+
+def performances(
+    actor: Actor,
+    sound: Iterable[Rows],
+    tempo: Tempo,
+    *,
+    seeds: Sequence[int],
+    wishes: Wishes | None = None,
+    start: Tensor | None = None,
+) -> Iterator[Tensor]:
+    """Several performances of one voice side by side, (f, n, d), one for each seed: cheaper than one after another."""
     config = actor.config
     device = actor.motion_in.weight.device
     blank = silence(1) if config.bands else np.zeros((1, config.sound), np.float32)
     keep = config.context + 2 * config.chunk + config.listens if tempo.cached else _ALL
     score = Score(iter(sound), blank, keep)
-    stage = _Stage(actor, score, (wishes or Wishes()).numbers().to(device), tempo, start)
+    stage = _Stage(actor, score, wishes or Wishes(), tempo, start, len(seeds))
 
     def noise(frames: range) -> Tensor:
-        return keyed_noise(seed, frames, (config.motion,), device=device)
+        return torch.stack([keyed_noise(seed, frames, (config.motion,), device=device) for seed in seeds], 1)
 
     history = config.chunk if tempo.cached else _ALL
     chunks = rollout(
@@ -172,16 +143,19 @@ def perform(
 
 
 class _Stage:
-    """The net with what it hears, is told and remembers, as a `Part` of a rollout."""
+    """The net with what it hears, is told and remembers, as a `Part` of a rollout of (f, n, d)."""
 
-    def __init__(self, actor: Actor, score: Score, wishes: Tensor, tempo: Tempo, start: Tensor | None) -> None:
-        self.actor, self.score, self.wishes, self.tempo = actor, score, wishes, tempo
-        self.twice = tempo.guidance != 1
+    def __init__(
+        self, actor: Actor, score: Score, wishes: Wishes, tempo: Tempo, start: Tensor | None, count: int
+    ) -> None:
+        self.actor, self.score, self.wishes, self.tempo, self.count = actor, score, wishes, tempo, count
+        self.told = (True,) if tempo.guidance == 1 else (True, False)
         self.memories: list[Memory] | None = None
         self.begins = 0
         self.end = 0
         if start is not None:
-            self._keep(self._shrunk(actor.normal(start.to(wishes.device))[None]), -1)
+            own = actor.normal(start.to(actor.mean.device))
+            self._keep(self._shrunk(own.expand(1, count, -1)), -1)
 
     def part(self, noisy: Tensor, level: Tensor, numbers: Sequence[int]) -> Tensor:
         """The clean guess for finished frames (they are not looked at) and for those on their way."""
@@ -193,28 +167,27 @@ class _Stage:
                 self._keep(noisy[done - fresh : done], self.end)
             noisy, level, frames = noisy[done:], level[done:], frames[done:]
         clean = self._asked(noisy, level, frames)
-        return torch.cat([noisy.new_zeros(done, noisy.shape[1]), clean]) if self.tempo.cached and done else clean
+        return torch.cat([noisy.new_zeros(done, *noisy.shape[1:]), clean]) if self.tempo.cached and done else clean
 
     def _asked(self, noisy: Tensor, level: Tensor, frames: range) -> Tensor:
         """With guidance, the net is asked with the voice and without it, at once."""
-        answers = self._net(noisy, level, frames)[0].float()
-        if not self.twice:
-            return answers[0]
-        told, untold = answers
+        answers = self._net(noisy, level, frames)[0].float().transpose(0, 1)
+        if len(self.told) == 1:
+            return answers
+        told, untold = answers.chunk(2, 1)
         clean: Tensor = untold + self.tempo.guidance * (told - untold)
         return clean
 
     def _net(self, noisy: Tensor, level: Tensor, frames: range) -> tuple[Tensor, list[Memory]]:
+        """Films with the voice, and then those without: (films, f, d)."""
         actor, near = self.actor, self.actor.config.listens
         rows = torch.from_numpy(self.score.rows(range(frames.start - near, frames.stop + near))).to(noisy.device)
-        films = 2 if self.twice else 1
-        told = torch.tensor([True, False][:films], device=noisy.device)
-        sound = actor.listen(rows[None].expand(films, -1, -1), told)
-        wishes = self.wishes.expand(films, len(frames), WISHES)
-        answer, kept = actor(
-            noisy[None].expand(films, -1, -1), level[None].expand(films, -1), sound, wishes, frames.start, self.memories
-        )
-        return answer, kept
+        films = len(self.told) * self.count
+        heard = actor.listen(rows[None].expand(len(self.told), -1, -1), torch.tensor(self.told, device=noisy.device))
+        wishes = self.wishes.rows(frames).to(noisy.device).expand(films, -1, -1)
+        motion = noisy.transpose(0, 1).repeat(len(self.told), 1, 1)
+        sound = heard.repeat_interleave(self.count, 0)
+        return actor(motion, level.expand(films, -1), sound, wishes, frames.start, self.memories)  # type: ignore[no-any-return]
 
     def _shrunk(self, clean: Tensor) -> Tensor:
         """Clean motion as finished frames are given: as at their level, without noise."""

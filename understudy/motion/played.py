@@ -62,12 +62,18 @@ _READ: Final = np.array(
 _READ[CARRIED.index("mouthClose")] = READ["jawOpen"]  # which is a share of it
 
 
-def meshes(chunks: Iterable[Tensor], provenance: dict[str, str] | None = None) -> Iterator[MotionMesh]:
-    """A performance's rows (f, 58), chunk after chunk, as meshes."""
-    first = 0
+def hows(chunks: Iterable[Tensor]) -> Iterator[How]:
+    """A performance's rows (f, 58), chunk after chunk, as what the cast does."""
     for rows in chunks:
-        yield mesh_of(how_of(rows.float().cpu()), first, provenance)
-        first += len(rows)
+        yield how_of(rows.float().cpu())
+
+
+def meshes(chunks: Iterable[Tensor], provenance: dict[str, str] | None = None) -> Iterator[MotionMesh]:
+    """The same as meshes."""
+    first = 0
+    for how in hows(chunks):
+        yield mesh_of(how, first, provenance)
+        first += len(how)
 
 
 def rest() -> MotionMesh:

@@ -21,19 +21,19 @@ LEAST: Final = 0.02
 """A deviation smaller than this is taken for it: what hardly moves should not count as much as a jaw."""
 FARTHEST: Final = 5.0  # deviations from the mean, at most
 _PLACES: Final = (0.15, 0.15, 0.2)
-_DEGREES: Final = 10.0  # of the head's turns, to bring them to the size of coefficients
+DEGREES: Final = 10.0  # of the head's turns, to bring them to the size of coefficients
 _UNIT: Final = 0.1  # of its place
 
 
 def rows_of(how: How) -> Tensor:
     """(f, 58): coefficients, turns in tens of degrees, place and size in tenths about the usual."""
     middle = how.place.new_tensor([0, 0, 1])
-    return torch.cat([how.curves, how.turn / _DEGREES, (how.place - middle) / _UNIT], 1)
+    return torch.cat([how.curves, how.turn / DEGREES, (how.place - middle) / _UNIT], 1)
 
 
 def how_of(rows: Tensor) -> How:
     """The other way, (f, 58), within what the cast is drawn for."""
-    turn, place = rows[:, CURVES : CURVES + 3] * _DEGREES, rows[:, CURVES + 3 :] * _UNIT
+    turn, place = rows[:, CURVES : CURVES + 3] * DEGREES, rows[:, CURVES + 3 :] * _UNIT
     limit, most = turn.new_tensor([YAW, PITCH, ROLL]), place.new_tensor(_PLACES)
     middle = place.new_tensor([0, 0, 1])
     return How(rows[:, :CURVES].clamp(0, 1), torch.clamp(turn, -limit, limit), torch.clamp(place, -most, most) + middle)

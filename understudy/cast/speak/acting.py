@@ -92,10 +92,36 @@ def expression(mood: Floats) -> tuple[Floats, Floats]:
     faces, heads = np.zeros((len(MOODS), len(INDEX))), np.array([HEADS[name] for name in MOODS], np.float64)
     for row, name in zip(faces, MOODS, strict=True):
         for curve, value in FACES[name].items():
-            for whole in (curve, f"{curve}Left", f"{curve}Right"):
-                if whole in INDEX:
-                    row[INDEX[whole]] = value
+            for whole in _sides(curve):
+                row[INDEX[whole]] = value
     return mood @ faces, mood @ heads
+
+
+def moods_of(curves: Floats) -> Floats:
+    """(frames, 5) how much of each mood there is in faces (frames, 52): `expression` the other way, by least squares
+    over shares that add up to 1. What speech moves too counts little."""
+    names = sorted({whole for face in FACES.values() for curve in face for whole in _sides(curve)})
+    columns = [INDEX[name] for name in names]
+    weight = np.array([0.3 if name.startswith(("mouthUpper", "mouthShrug", "mouthPress", "jaw")) else 1.0
+                       for name in names])  # fmt: skip
+    faces = expression(np.eye(len(MOODS)))[0][:, columns] * weight
+    aim, form = curves[:, columns] * weight @ faces.T, faces @ faces.T
+    step, shares = 1 / float(np.linalg.eigvalsh(form)[-1]), np.full((len(curves), len(MOODS)), 1 / len(MOODS))
+    for _ in range(300):
+        shares = _to_shares(shares - step * (shares @ form - aim))
+    return shares
+
+
+def _to_shares(values: Floats) -> Floats:
+    """The nearest values that are not negative and add up to 1, row by row (Duchi et al. 2008)."""
+    falling = -np.sort(-values, 1)
+    excess = (np.cumsum(falling, 1) - 1) / np.arange(1, values.shape[1] + 1)
+    count = (falling > excess).sum(1)
+    return np.asarray(np.clip(values - excess[np.arange(len(values)), count - 1][:, None], 0, None), np.float64)
+
+
+def _sides(curve: str) -> list[str]:
+    return [whole for whole in (curve, f"{curve}Left", f"{curve}Right") if whole in INDEX]
 
 
 def swell(widely: Floats, seed: int, seconds: Floats) -> Floats:
