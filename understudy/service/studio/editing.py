@@ -27,6 +27,7 @@ from understudy.animate.voice import Acting, open_voice
 from understudy.clip import Picture
 from understudy.clip.landing import unwritable
 from understudy.errors import BadOption, NoPicture
+from understudy.models import WARP
 from understudy.motion import file as motion_file
 from understudy.motion.mesh import MotionMesh
 from understudy.provenance.hashes import content
@@ -133,7 +134,7 @@ def _watched(file: Path, out: Path, tell: Tell) -> None:
     try:
         keep(file, out, force=True, progress=tell)
     except NoPicture:
-        acted = open_voice(file, Acting(), seed=0, warn=lambda text: None, draws="mesh")
+        acted = open_voice(file, Acting(), seed=0, warn=lambda text: None, model=WARP)
         pace = Pace(tell)
         pace.begin("acting", acted.frames)
         motion_file.save(_counted(acted, pace), out, overwrite=True)

@@ -110,7 +110,7 @@ def imagined(key: Key, acting: Acting, seed: int, photo: Portrait) -> Moments:
     """What is acted at a voice's beginning, by somebody who sets out from the portrait's own expression, as in the
     film."""
     begins = photo.face.points
-    driving = open_voice(key[0], acting, seed=seed, warn=_silently, device="cpu", draws="mesh", begins=begins)
+    driving = open_voice(key[0], acting, seed=seed, warn=_silently, device="cpu", model=WARP, begins=begins)
     return _begun(driving)
 
 
