@@ -38,7 +38,7 @@ class Spread(Protocol):
         ...
 
     def wrapped(self, lesson: nn.Module) -> nn.Module:
-        """As it must be called. Where weights are shared out, other parameters are in the places of its own from now on."""
+        """As it must be called. Where weights are shared out, its parameters are replaced."""
         ...
 
     def stepper(self, optimiser: torch.optim.Optimizer) -> torch.optim.Optimizer:
