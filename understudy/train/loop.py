@@ -73,7 +73,7 @@ class Run:
         task.model.to(where.device)
         if where.device.type == "cuda" and not where.shares:  # on CPUs, group norms lose what convolutions gain
             task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.plain = where.plain(task.model)
+        self.plain = where.plain(task.model, (p for turn in task.turns for p in _learners(task.model, turn).values()))
         self.lessons: dict[str, nn.Module] = {}
         self.steppers: dict[str, torch.optim.Optimizer] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}

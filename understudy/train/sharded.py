@@ -8,7 +8,7 @@ parts of their models in ways of their own, and any of them works where all of a
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, cast
 
@@ -30,10 +30,14 @@ class Sharded(Together):
         super().__init__(wish)
         self.mesh = init_device_mesh(self.device.type, (self.world,))
 
-    def plain(self, model: nn.Module) -> nn.Module:
+    def plain(self, model: nn.Module, learners: Iterable[nn.Parameter]) -> nn.Module:
         for value in (*model.parameters(), *model.buffers()):  # as DDP does: all begin with the first one's
             torch.distributed.broadcast(value.detach(), 0)
-        return copy.deepcopy(model) if self.rank == 0 else model
+        if self.rank:
+            return model
+        learns = {id(parameter) for parameter in learners}
+        still = {id(parameter): parameter for parameter in model.parameters() if id(parameter) not in learns}
+        return copy.deepcopy(model, still)
 
     def wrapped(self, lesson: nn.Module) -> nn.Module:
         return fully_shard(Alike(lesson), mesh=self.mesh, reshard_after_forward=False)

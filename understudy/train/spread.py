@@ -32,7 +32,7 @@ class Spread(Protocol):
     shares: bool
     """Whether each process holds a share of what learns, and not all of it."""
 
-    def plain(self, model: nn.Module) -> nn.Module:
+    def plain(self, model: nn.Module, learners: Iterable[nn.Parameter]) -> nn.Module:
         """Before anything is wrapped: the model that the first process judges and keeps. The same, or, where weights
         will be shared out, a copy of what learns."""
         ...
@@ -82,7 +82,7 @@ class Alone:
     def __init__(self, device: torch.device) -> None:
         self.device = device
 
-    def plain(self, model: nn.Module) -> nn.Module:
+    def plain(self, model: nn.Module, learners: Iterable[nn.Parameter]) -> nn.Module:
         return model
 
     def wrapped(self, lesson: nn.Module) -> nn.Module:
@@ -140,7 +140,7 @@ class Together:
                 "torchrun --nproc-per-node N -m understudy train ...",
             )
 
-    def plain(self, model: nn.Module) -> nn.Module:
+    def plain(self, model: nn.Module, learners: Iterable[nn.Parameter]) -> nn.Module:
         return model
 
     def wrapped(self, lesson: nn.Module) -> nn.Module:
