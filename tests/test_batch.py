@@ -117,8 +117,8 @@ def test_the_command_shares_a_table_out(place: Path, capsys: pytest.CaptureFixtu
 def test_fifty_films_survive_the_death_of_who_makes_them(tmp_path: Path, where: str) -> None:
     if where == "ray":
         pytest.importorskip("ray")
-    made.portrait(tmp_path / "face.png", 64)
-    made.driver(tmp_path / "driver.mp4", FRAMES, size=64)
+    made.portrait(tmp_path / "face.png", 128)
+    made.driver(tmp_path / "driver.mp4", FRAMES, size=128)
     lines = [f"face.png,driver.mp4,film-{number}.mp4,{1 + number / 100}" for number in range(FILMS)]
     path = table(tmp_path, "portrait,driving,out,strength", *lines)
     stop, wrong = threading.Event(), list[str]()
@@ -133,7 +133,8 @@ def test_fifty_films_survive_the_death_of_who_makes_them(tmp_path: Path, where: 
     stop.set()
     watching.join()
     assert sorted(done.row for done in seen) == list(range(2, FILMS + 2)), "complete, and none twice"
-    assert {done.state for done in seen} <= {"made", "was there"}, "there: its maker died before it could say so"
+    assert not [done.error for done in seen if done.error]
+    assert sum(done.state == "was there" for done in seen) <= 2, "their makers died before they could say so"
     assert wrong == []
     assert {each.name for each in tmp_path.glob("*.mp4")} == {"driver.mp4", *(f"film-{n}.mp4" for n in range(FILMS))}
     written = {each: each.stat().st_mtime_ns for each in tmp_path.glob("film-*")}

@@ -40,7 +40,7 @@ class Sharded(Together):
         return copy.deepcopy(model, still)
 
     def wrapped(self, lesson: nn.Module) -> nn.Module:
-        return fully_shard(Alike(lesson), mesh=self.mesh, reshard_after_forward=False)
+        return cast(nn.Module, fully_shard(Alike(lesson), mesh=self.mesh, reshard_after_forward=False))
 
     def stepper(self, optimiser: torch.optim.Optimizer) -> torch.optim.Optimizer:
         return optimiser
