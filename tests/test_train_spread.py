@@ -124,11 +124,11 @@ def run_of(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(path)
 
 
-def alike(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+def alike(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], most: float = 1e-6) -> None:
     assert one.keys() == other.keys()
     for name, value in one.items():
         torch.testing.assert_close(
-            value, other[name], rtol=1e-5, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}"
+            value, other[name], rtol=1e-5, atol=most, msg=lambda text, name=name: f"{name}: {text}"
         )
 
 
@@ -175,9 +175,11 @@ def test_a_run_goes_on_with_fewer_processes(tmp_path: Path, whole: Callable[[str
 @pytest.mark.slow
 @pytest.mark.timeout(2 * PATIENCE)
 def test_shares_of_weights_are_turned_as_whole_ones(tmp_path: Path) -> None:
-    """Muon needs whole matrices."""
-    assert two(tmp_path / "shared", "fsdp", "muon") == two(tmp_path / "whole", "ddp", "muon")
-    alike(run_of(tmp_path / "shared"), run_of(tmp_path / "whole"))
+    """Muon needs whole matrices. It turns them in bf16, which makes more of the last bit in which clipping differs."""
+    shared, every = two(tmp_path / "shared", "fsdp", "muon"), two(tmp_path / "whole", "ddp", "muon")
+    for one, other in zip(shared, every, strict=True):
+        assert one == pytest.approx(other, rel=1e-5, abs=1e-7)
+    alike(run_of(tmp_path / "shared"), run_of(tmp_path / "whole"), 1e-4)
 
 
 def test_ways_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
