@@ -161,9 +161,7 @@ def _watch_names(folder: Path, stop: threading.Event, wrong: list[str]) -> None:
     """Whatever bears the name of a film is one, at any moment."""
     seen: set[Path] = set()
     while not stop.is_set():
-        for path in set(folder.glob("film-*.mp4")) - seen:
-            if path.name.endswith(".partial.mp4"):
-                continue
+        for path in {path for path in folder.glob("film-*.mp4") if ".partial" not in path.name} - seen:
             seen.add(path)
             try:
                 if len(list(read(path))) != FRAMES:
