@@ -32,7 +32,7 @@ def cluster(address: str | None, workers: int | None) -> Iterator[None]:
     more: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": STORE}
     if address:
         more = {"address": address}
-    ray.init(log_to_driver=False, logging_level="ERROR", **more)
+    ray.init(log_to_driver=False, logging_level=logging.ERROR, **more)
     try:
         yield
     finally:

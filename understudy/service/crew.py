@@ -13,6 +13,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
@@ -60,9 +61,9 @@ def over_ray(address: str | None, workers: int | None) -> Callable[[Sequence[Row
     its machines must see the files. Errors: `ImportError` without Ray."""
 
     def spread(rows: Sequence[Row], make: Make) -> Iterator[Done]:
-        import ray
-
         from understudy.data.cluster import cluster
+
+        ray: Any = import_module("ray")  # half of it has types
 
         def work(row: Row) -> Done:
             return make(row)

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, Final, Protocol, cast
 
 import torch
+import torch.distributed
 from torch import Tensor, nn
 
 from understudy.device import choose
@@ -126,6 +127,7 @@ class Together:
             accelerate = import_module("accelerate")
         except ImportError as error:
             raise absent(error, "Training in several processes") from error
+        _meet(cpu)
         # A reference net's last layers come after its last note, and some samples are told nothing: not every
         # parameter has a gradient in every step.
         sparing = accelerate.DistributedDataParallelKwargs(find_unused_parameters=True)
@@ -171,6 +173,19 @@ class Together:
 
     def wait(self) -> None:
         self.accelerator.wait_for_everyone()
+
+
+def _meet(cpu: bool) -> None:
+    """Where torchrun has begun again after a death: meet apart from those before. In the store that is shared with
+    torchrun (2.13) the addresses of the dead are still to be read, and whoever is quick tries to reach those."""
+    again = os.environ.get("TORCHELASTIC_RESTART_COUNT") or "0"
+    if again == "0" or torch.distributed.is_initialized():
+        return
+    store, rank, world = next(torch.distributed.rendezvous("env://"))
+    torch.distributed.init_process_group(
+        "gloo" if cpu else "nccl", store=torch.distributed.PrefixStore(f"again {again}", store), rank=rank,
+        world_size=world,
+    )  # fmt: skip
 
 
 def processes() -> int:
