@@ -14,6 +14,7 @@ import socket
 import threading
 from contextlib import closing
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,20 +70,19 @@ def wanted(context: Any) -> tuple[float, dict[str, Any]]:
 
 def deployment(folder: Path, limits: Limits, key: str | None, scale: Scale) -> Any:
     """What Serve runs. Errors: `ImportError` without Ray."""
-    from ray import serve
-    from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, BackpressureConfig
-
+    serve: Any = import_module("ray.serve")
+    config: Any = import_module("ray.serve.config")
     made = serve.deployment(
         name="Replica",
         max_ongoing_requests=scale.requests,
         max_queued_requests=scale.requests,
-        backpressure_config=BackpressureConfig(retry_after_s=RETRY),
-        autoscaling_config=AutoscalingConfig(
+        backpressure_config=config.BackpressureConfig(retry_after_s=RETRY),
+        autoscaling_config=config.AutoscalingConfig(
             min_replicas=1,
             max_replicas=scale.replicas,
             upscale_delay_s=UP,
             downscale_delay_s=DOWN,
-            policy=AutoscalingPolicy(policy_function=wanted),
+            policy=config.AutoscalingPolicy(policy_function=wanted),
         ),
         graceful_shutdown_timeout_s=GRACE + 10,
         ray_actor_options={"num_cpus": 1},
@@ -93,8 +93,7 @@ def deployment(folder: Path, limits: Limits, key: str | None, scale: Scale) -> A
 def serve_on_ray(folder: Path, limits: Limits, *, host: str, port: int, key: str | None, scale: Scale) -> None:
     """Until it is stopped. Errors: `BadOption` as `run.serve`; `ImportError` without the extras `service` and `ray`."""
     guarded(host, key)
-    from ray import serve
-
+    serve: Any = import_module("ray.serve")
     logs.begin()
     port = _free(host, port)
     lock = claimed(Place(folder))

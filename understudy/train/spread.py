@@ -179,13 +179,12 @@ def _meet(cpu: bool) -> None:
     """Where torchrun has begun again after a death: meet apart from those before. In the store that is shared with
     torchrun (2.13) the addresses of the dead are still to be read, and whoever is quick tries to reach those."""
     again = os.environ.get("TORCHELASTIC_RESTART_COUNT") or "0"
-    if again == "0" or torch.distributed.is_initialized():
+    known: Any = torch.distributed
+    if again == "0" or known.is_initialized():
         return
-    store, rank, world = next(torch.distributed.rendezvous("env://"))
-    torch.distributed.init_process_group(
-        "gloo" if cpu else "nccl", store=torch.distributed.PrefixStore(f"again {again}", store), rank=rank,
-        world_size=world,
-    )  # fmt: skip
+    store, rank, world = next(known.rendezvous("env://"))
+    apart = known.PrefixStore(f"again {again}", store)
+    known.init_process_group("gloo" if cpu else "nccl", store=apart, rank=rank, world_size=world)
 
 
 def processes() -> int:
