@@ -19,8 +19,10 @@ from service_made import serving, until  # noqa: E402
 from understudy.errors import BadOption  # noqa: E402
 from understudy.face.portrait import Portrait  # noqa: E402
 from understudy.service.api import Service, claimed  # noqa: E402
+from understudy.service.client import Client  # noqa: E402
 from understudy.service.limits import Limits  # noqa: E402
 from understudy.service.place import Place  # noqa: E402
+from understudy.service.refusals import Busy  # noqa: E402
 from understudy.service.replicas import EACH, wanted  # noqa: E402
 
 LIMITS = Limits(bytes=1, seconds=1, pixels=1, waiting=1, tries=1, stall=1, upload=1, kept=1)
@@ -54,6 +56,17 @@ def test_several_share_a_folder_that_one_has_claimed(tmp_path: Path) -> None:
     lock.release()
     claimed(place).release()
     assert not sending.exists()
+
+
+def test_serve_refuses_in_words_and_the_client_understands() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(503, text="Request dropped due to backpressure", headers={"retry-after": "2"})
+
+    with Client("http://127.0.0.1:1") as client:
+        client._http = httpx.Client(base_url="http://127.0.0.1:1", transport=httpx.MockTransport(answer))
+        with pytest.raises(Busy) as caught:
+            client.job("0" * 32)
+    assert caught.value.retry == 2
 
 
 @pytest.mark.slow
