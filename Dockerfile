@@ -1,6 +1,6 @@
 # A portrait performs: docker run --rm -v "$PWD:/work" understudy animate me.jpg driving.mp4
 #
-# runs/release_check.sh does the same steps where there is no container engine; keep the two alike.
+# runs/bare_debian.sh does the same steps where there is no container engine; keep the two alike.
 FROM python:3.11-slim AS wheel
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./

@@ -19,7 +19,7 @@ from typing import Any
 from understudy.service.client import Client
 from understudy.service.store import Store
 
-PATIENCE = 240.0  # seconds that anything may take where the machine has much else to do
+PATIENCE = 900.0  # seconds that anything may take where the machine has much else to do
 
 
 @dataclass

@@ -171,8 +171,10 @@ def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
 
 
 def test_the_container_and_the_check_take_the_same_steps() -> None:
-    """Both install the wheel without dependencies and under the same list."""
-    docker, check = ((ROOT / name).read_text("utf-8") for name in ("Dockerfile", "runs/release_check.sh"))
-    for said in (docker, check):
+    """All install the wheel without dependencies and under the same list."""
+    scripts = [ROOT / "runs" / name for name in ("release_check.sh", "bare_debian.sh")]
+    for path in (ROOT / "Dockerfile", *scripts):
+        said = path.read_text("utf-8")
         assert "--no-deps" in said and "requirements/run.txt" in said and "requirements/torch.txt" in said
-    assert subprocess.run(["bash", "-n", str(ROOT / "runs" / "release_check.sh")], check=False).returncode == 0
+    for path in scripts:
+        assert subprocess.run(["bash", "-n", str(path)], check=False).returncode == 0

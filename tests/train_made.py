@@ -1,8 +1,11 @@
-"""A task of seconds for the loop: two small nets, and data that are numbers. As a program: trains it, prints losses."""
+"""A task of seconds for the loop: two small nets, and data that are numbers. As a program: trains it, and writes its
+losses; one of several processes, if torchrun starts it."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -95,8 +98,56 @@ def task(plan: Plan = PLAN, seen: Callable[[], None] = lambda: None, **others: A
     return replace(made, **others)
 
 
-if __name__ == "__main__":  # python train_made.py FOLDER: under torchrun, one of several processes
+class Three(Two):
+    """With a layer that some samples pass, and one that none does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first.append(nn.Conv2d(3, 3, 1))
+        self.first.append(nn.Conv2d(3, 3, 1))
+
+
+def some(model: Three, batch: Batch, moment: Moment) -> Loss:
+    """As `first`, of which one sample in four is changed by a layer more: whoever has none has no gradient of it."""
+    passed = model.first[:3](batch["x"])
+    chosen = torch.tensor([n % 4 == 1 for n in moment.chance.numbers])
+    if chosen.any():
+        passed = passed.index_put((chosen,), model.first[3](passed[chosen]))
+    loss = F.mse_loss(passed, batch["x"]) + 0.1 * model.second(passed).square().mean()  # a net that stands still
+    return Loss(loss, {"mse": loss})
+
+
+def uneven(optimiser: Any = "adamw", seen: Callable[[], None] = lambda: None) -> Task:
+    """A task in two turns and two parts a step, that not all processes do alike."""
+
+    def watched(model: Three, batch: Batch, moment: Moment) -> Loss:
+        seen()
+        return some(model, batch, moment)
+
+    turns = (
+        Turn(name="first", learns=("first",), objective=watched, rate=1e-2, optimiser=optimiser),
+        Turn(name="second", learns=("second",), objective=second, rate=1e-2, averaged=False),
+    )
+    return replace(task(replace(PLAN, batch=8, accumulate=2)), model=Three(), turns=turns)
+
+
+def dying(folder: Path) -> Callable[[], None]:
+    """Kills the second process in the third step, once."""
+    count, mark = [0], folder / "died"
+
+    def one() -> None:
+        count[0] += 1
+        if count[0] == 6 and os.environ["RANK"] == "1" and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return one
+
+
+if __name__ == "__main__":  # python train_made.py FOLDER WAY OPTIMISER [die]
     torch.set_num_threads(1)
-    steps = [step.values for step in train(task(), Path(sys.argv[1]), device="cpu")]
-    if (Path(sys.argv[1]) / "journal.jsonl").exists():
-        (Path(sys.argv[1]) / "losses.json").write_text(json.dumps(steps))
+    place, how, optimiser, *rest = sys.argv[1:]
+    made = uneven(optimiser, dying(Path(place)) if rest else lambda: None)
+    steps = [step.values for step in train(made, Path(place), device="cpu", way=how)]
+    if os.environ["RANK"] == "0":
+        (Path(place) / "losses.json").write_text(json.dumps(steps))

@@ -19,6 +19,10 @@ Model = Annotated[str, typer.Option("--model", help="What draws: `understudy mod
 Host = Annotated[str, typer.Option("--host", help="The address of this machine that is listened at.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="The port.")]
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")]
+RayAddress = Annotated[
+    str | None,
+    typer.Option("--address", help="Of a Ray cluster, or auto; without, one on this machine.", show_default=False),
+]
 MaxSize = Annotated[int, typer.Option("--max-size", help="The result's longer side, at most, in pixels.")]
 
 

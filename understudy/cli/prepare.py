@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from understudy.cli import say
-from understudy.cli.options import Json
+from understudy.cli.options import Json, RayAddress
 
 
 def prepare(
@@ -20,10 +20,7 @@ def prepare(
         int | None, typer.Option("--workers", min=1, help="Films at once. [one a CPU]", show_default=False)
     ] = None,
     ray: Annotated[bool, typer.Option("--ray", help="Spread the films with Ray Data.")] = False,
-    address: Annotated[
-        str | None,
-        typer.Option("--address", help="Of a Ray cluster, or auto; without, one on this machine.", show_default=False),
-    ] = None,
+    address: RayAddress = None,
     shortest: Annotated[float, typer.Option("--shortest", help="Seconds of a take, at least.")] = 1.0,
     longest: Annotated[float, typer.Option("--longest", help="Seconds of a take, at most.")] = 10.0,
     side: Annotated[int, typer.Option("--side", help="Pixels that the head must fill in the film.")] = 256,

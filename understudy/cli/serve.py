@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from understudy.cli.options import RayAddress
 from understudy.errors import MissingExtra, MissingFile
 from understudy.extras import absent
 
@@ -33,6 +34,11 @@ def serve(
     max_megapixels: Annotated[float, typer.Option("--max-megapixels", min=0.01, help="Of a picture or frame.")] = 25,
     queue: Annotated[int, typer.Option("--queue", min=1, help="Jobs that may wait; more are refused.")] = 20,
     keep_hours: Annotated[float, typer.Option("--keep-hours", min=0.0, help="How long results can be had.")] = 24,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="With Ray Serve: --workers replicas at most, as jobs demand.")
+    ] = False,
+    requests: Annotated[int, typer.Option("--requests", min=1, help="With --ray: at a time, of a replica.")] = 64,
+    address: RayAddress = None,
 ) -> None:
     """Animate over HTTP: POST a job, watch it, fetch the film. Survives being killed; docs/service.md has examples."""
     from understudy.provenance.identity import data_folder
@@ -52,12 +58,20 @@ def serve(
     if api_key_file is not None:
         key = _key(api_key_file)
     try:
+        folder = data or data_folder() / "service"
+        if ray:
+            from understudy.service.replicas import Scale, serve_on_ray
+
+            scale = Scale(workers, requests, address)
+            serve_on_ray(folder, limits, host=host, port=port, key=key, scale=scale)
+            return
         from understudy.service.run import serve as run
 
-        run(data or data_folder() / "service", limits, host=host, port=port, workers=workers, key=key)
+        run(folder, limits, host=host, port=port, workers=workers, key=key)
     except ImportError as error:
         missing = absent(error, "The service")
-        raise MissingExtra(missing.happened, missing.seen, 'pip install "understudy[service]"') from error
+        extras = "service,ray" if ray else "service"
+        raise MissingExtra(missing.happened, missing.seen, f'pip install "understudy[{extras}]"') from error
 
 
 def _key(path: Path) -> str:

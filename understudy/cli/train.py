@@ -35,6 +35,10 @@ def train(
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="CPU threads, if not PyTorch's choice.", show_default=False)
     ] = None,
+    way: Annotated[
+        str,
+        typer.Option("--spread", help="Among processes that torchrun has started: ddp, or fsdp, which shares weights."),
+    ] = "ddp",
     json: Json = False,
 ) -> None:
     """Train RECIPE. To resume, run the same command again."""
@@ -48,6 +52,7 @@ def train(
         device=device,
         budget=seconds(budget),
         threads=threads,
+        spread=way,
     )
     outcome = run(wish, say.line)
     if json:

@@ -21,6 +21,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--budget", help="such as 2h or 25m")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--spread", default="ddp", help="among processes: ddp, or fsdp, which shares weights")
     asked = parser.parse_intermixed_args(words)  # fields may come before options, and after them
     try:
         wish = Wish(**{**vars(asked), "budget": seconds(asked.budget)})

@@ -36,6 +36,8 @@ class Wish:
     budget: float | None = None
     """Seconds."""
     threads: int | None = None
+    spread: str = "ddp"
+    """How several processes share the work: one of `train.spread.WAYS`."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,9 @@ def _training(training: Training, wish: Wish, tell: Callable[[str], None]) -> Ou
             if asked:
                 return Outcome(out, None, stopped=True)
         task = training.task(recipe, shards)
-        steps = train(task, out, device=wish.device, budget=wish.budget, stop=lambda: bool(asked))
+        steps = train(
+            task, out, device=wish.device, way=wish.spread, budget=wish.budget, stop=lambda: bool(asked)
+        )  # fmt: skip
         with closing(steps):  # type: ignore[type-var]
             for last in steps:
                 if rank == 0 and (words := said(last, recipe.plan.steps)):

@@ -56,24 +56,22 @@ class Service:
     place: Place
     limits: Limits
     workers_wanted: int
+    alone: bool = True  # the folder is this process's; else its owner, who claimed it, has begun several of these
     metrics: Metrics = field(default_factory=Metrics)
     sending: int = 0  # jobs that are on their way in
 
     def open(self) -> None:
         """Errors: `BadOption` where another service has the folder."""
-        self.place.make()
-        self.lock = Lock(self.place.folder / "server.lock")
-        if not self.lock.take():
-            raise BadOption(f"{self.place.folder} is another running service's", remedy="--data with another folder")
+        self.lock = claimed(self.place) if self.alone else None
         self.store = Store(self.place.database)
-        self.place.sweep(self.store.ids())
         self.examiner = Examiner(self.limits)
         self.workers = Workers(self.place, self.limits, self.workers_wanted, self.metrics.death)
         self.seen = time.time()  # jobs that ended before are counted
 
     def close(self) -> None:
         self.store.close()
-        self.lock.release()
+        if self.lock is not None:
+            self.lock.release()
 
     def job(self, number: str) -> Job:
         """Errors: `NoSuchJob`."""
@@ -165,6 +163,20 @@ class Service:
             await asyncio.sleep(LOOK)
 
 
+def claimed(place: Place) -> Lock:
+    """Take a folder for a service, and remove what a killed one left there; it is ours until the lock is released.
+
+    Errors: `BadOption` where another service has it."""
+    place.make()
+    lock = Lock(place.folder / "server.lock")
+    if not lock.take():
+        raise BadOption(f"{place.folder} is another running service's", remedy="--data with another folder")
+    store = Store(place.database)
+    place.sweep(store.ids())
+    store.close()
+    return lock
+
+
 def named(sent: Form) -> str:
     """The file that drives, under the name that says what it is. Errors: `BadRequest`."""
     drivers = [name for name in ("driving", "motion", VOICE) if name in sent.files]
@@ -184,9 +196,10 @@ def named(sent: Form) -> str:
     return name
 
 
-def application(place: Path, limits: Limits, workers: int, key: str | None) -> FastAPI:
-    """The service as an ASGI application; `workers` processes draw."""
-    service = Service(Place(place), limits, workers)
+def application(place: Path, limits: Limits, workers: int, key: str | None, alone: bool = True) -> FastAPI:
+    """The service as an ASGI application; `workers` processes draw. Where it is not `alone` it shares the folder, which
+    somebody has `claimed`, with others like it."""
+    service = Service(Place(place), limits, workers, alone)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from understudy.animate import animate
 from understudy.animate.pace import Tell, nobody
@@ -54,6 +55,10 @@ class Done:
     error: dict[str, str] | None = None
 
 
+Spread: TypeAlias = Callable[[Sequence[Row], Callable[[Row], Done]], Iterator[Done]]
+"""(rows, make): makes all rows somewhere, in any order; yields how each went. See `crew`."""
+
+
 def rows_of(table: AnyPath) -> list[Row]:
     """The whole table, before any work. Errors: `MissingFile`, `UnreadableMedia`; `BadOption` with the line."""
     path = existing(table)
@@ -68,12 +73,13 @@ def rows_of(table: AnyPath) -> list[Row]:
         seen = f"unknown columns: {', '.join(wrong)}" if wrong else f"{len(lines)} rows, columns {', '.join(first)}"
         raise BadOption(f"{path} is no table of films", seen, _REMEDY)
     rows = [_row(number, line, path.parent) for number, line in enumerate(lines, 2)]
-    outs = [row.out.resolve() for row in rows]
-    twice = next((row for k, row in enumerate(rows) if outs[k] in outs[:k]), None)
-    if twice is not None:
-        raise BadOption(
-            f"line {twice.number} of {path} writes what an earlier one writes", str(twice.out), "a column out"
-        )
+    outs: set[Path] = set()
+    for row in rows:
+        if row.out.resolve() in outs:
+            raise BadOption(
+                f"line {row.number} of {path} writes what an earlier one writes", str(row.out), "a column out"
+            )
+        outs.add(row.out.resolve())
     return rows
 
 
@@ -91,16 +97,36 @@ def _row(number: int, line: Mapping[str | None, str | None], folder: Path) -> Ro
 
 
 def batch(
-    table: AnyPath, *, force: bool = False, progress: Tell = nobody, begun: Callable[[Row], None] = lambda row: None
+    table: AnyPath,
+    *,
+    force: bool = False,
+    spread: Spread | None = None,
+    progress: Tell = nobody,
+    begun: Callable[[Row], None] = lambda row: None,
 ) -> Iterator[Done]:
     """Make the films of a table, in its order; yields how each went. Raises `Stopped` on Ctrl-C: called again, it goes
-    on. Errors: those of `rows_of`, before any work."""
-    for row in rows_of(table):
+    on. With a `spread` they are made by others, in any order, and nobody hears of one before it is done. Errors: those
+    of `rows_of`, before any work."""
+    rows = rows_of(table)
+    if spread is not None:
+        yield from spread([_anywhere(row) for row in rows], partial(tried, force=force))
+        return
+    for row in rows:
         begun(row)
-        try:
-            yield _made(row, force, progress)
-        except UnderstudyError as error:
-            yield Done(row.number, str(row.out), "failed", error=as_json(error))
+        yield tried(row, force, progress)
+
+
+def _anywhere(row: Row) -> Row:
+    """The same, for a process in another folder."""
+    return replace(row, portrait=row.portrait.absolute(), driving=row.driving.absolute(), out=row.out.absolute())
+
+
+def tried(row: Row, force: bool, progress: Tell = nobody) -> Done:
+    """One film, and what became of it."""
+    try:
+        return _made(row, force, progress)
+    except UnderstudyError as error:
+        return Done(row.number, str(row.out), "failed", error=as_json(error))
 
 
 def _made(row: Row, force: bool, progress: Tell) -> Done:

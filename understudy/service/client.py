@@ -153,6 +153,10 @@ class Client:
         try:
             told = answer.json()
         except ValueError:
+            if answer.status_code == Busy.status:  # Ray Serve refuses in words of its own
+                wait = answer.headers.get("retry-after", "")
+                retry = int(wait) if wait.isdecimal() else 1
+                raise Busy("the service has too much to do", remedy=f"again in {retry} s", retry=retry) from None
             raise UnderstudyError("this is no Understudy service", f"status {answer.status_code}", "its url") from None
         if answer.is_error:
             raise from_json(told.get("error", {}))

@@ -18,13 +18,7 @@ def serve(folder: Path, limits: Limits, *, host: str, port: int, workers: int, k
 
     from understudy.service.api import application
 
-    if not is_loopback(host) and not key:
-        raise BadOption(
-            f"{host} can be reached by others, and there is no key",
-            remedy="--api-key-file FILE, or $UNDERSTUDY_API_KEY; or --host 127.0.0.1",
-        )
-    if key is not None and len(key) < 16:
-        raise BadOption("this key can be guessed", f"{len(key)} characters", "16 or more: openssl rand -hex 16")
+    guarded(host, key)
     logs.begin()
     app = application(folder, limits, workers, key)
     config = uvicorn.Config(
@@ -36,6 +30,17 @@ def serve(folder: Path, limits: Limits, *, host: str, port: int, workers: int, k
         raise BadOption(f"nothing can listen on {host}:{port}", str(error), "--port with another number") from error
     logs.event("listening", host=host, port=bound.getsockname()[1])
     uvicorn.Server(config).run(sockets=[bound])
+
+
+def guarded(host: str, key: str | None) -> None:
+    """Errors: `BadOption` for a host that strangers reach without a key, and for a key that they guess."""
+    if not is_loopback(host) and not key:
+        raise BadOption(
+            f"{host} can be reached by others, and there is no key",
+            remedy="--api-key-file FILE, or $UNDERSTUDY_API_KEY; or --host 127.0.0.1",
+        )
+    if key is not None and len(key) < 16:
+        raise BadOption("this key can be guessed", f"{len(key)} characters", "16 or more: openssl rand -hex 16")
 
 
 def _any(host: str) -> socket.socket:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from understudy.errors import BadRun
 from understudy.train.files import made
+from understudy.train.spread import parted
 
 FORMAT: Final = 1
 _NAME: Final = re.compile(r"step-(\d{7,})\.safetensors")
@@ -40,21 +41,20 @@ def newest(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
-def save(
-    folder: Path,
-    state: State,
-    identity: Mapping[str, Any],
-    model: nn.Module,
-    average: Mapping[str, Tensor],
-    optimisers: Mapping[str, torch.optim.Optimizer],
-    keep: int,
-) -> Path:
-    """Write the run as it stands, then remove all but the newest `keep`."""
+def tensors_of(
+    model: nn.Module, average: Mapping[str, Tensor], optimisers: Mapping[str, torch.optim.Optimizer]
+) -> dict[str, Tensor]:
+    """All tensors of a run, by the names that they have in a checkpoint."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in average.items()}
     for turn, optimiser in optimisers.items():
         for number, values in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{turn}.{number}.{name}": torch.as_tensor(value) for name, value in values.items()}
+    return tensors
+
+
+def save(folder: Path, state: State, identity: Mapping[str, Any], tensors: Mapping[str, Tensor], keep: int) -> Path:
+    """Write the run as it stands, then remove all but the newest `keep`."""
     whole = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     header = {"format": FORMAT, "state": asdict(state), "recipe": identity}
     path = folder / f"step-{state.step:07d}.safetensors"
@@ -79,10 +79,11 @@ def load(
         kind, _, rest = name.partition(".")
         parts.setdefault(kind, {})[rest] = value
     try:
-        model.load_state_dict(parts["model"])
+        own = model.state_dict()
+        model.load_state_dict({n: parted(v, own[n]) if n in own else v for n, v in parts["model"].items()})
         with torch.no_grad():
             for name, place in average.items():
-                place.copy_(parts["average"][name])
+                place.copy_(parted(parts["average"][name], place))
         for turn, optimiser in optimisers.items():
             _restore(optimiser, turn, parts["optimiser"])
     except (KeyError, RuntimeError, ValueError) as error:
@@ -100,7 +101,7 @@ def _restore(optimiser: torch.optim.Optimizer, turn: str, saved: Mapping[str, Te
     for number, values in states.items():  # laid out in memory as the parameter is: fused optimisers rely on it
         like = parameters[number]
         values |= {
-            name: torch.empty_like(like, dtype=value.dtype).copy_(value)
+            name: torch.empty_like(like, dtype=value.dtype).copy_(parted(value, like))
             for name, value in values.items()
             if value.shape == like.shape and like.ndim
         }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from understudy.train.checkpoint import State
 from understudy.train.ema import Average
 from understudy.train.journal import Journal
 from understudy.train.muon import Muon
-from understudy.train.spread import Spread, moved, norm, share, spread
+from understudy.train.spread import Spread, entire, moved, norm, share, spread
 from understudy.train.task import Batch, Chance, Moment, Plan, Task, Turn
 
 _STOP: Final = 2.0  # a progress that no run makes: somebody wants it to end
@@ -71,22 +71,19 @@ class Run:
     def __init__(self, task: Task, where: Spread) -> None:
         self.task, self.where, self.state = task, where, State()
         task.model.to(where.device)
-        if where.device.type == "cuda":  # on CPUs, group norms lose backwards what convolutions gain
+        if where.device.type == "cuda" and not where.shares:  # on CPUs, group norms lose what convolutions gain
             task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.plain = where.plain(task.model, (p for turn in task.turns for p in _learners(task.model, turn).values()))
         self.lessons: dict[str, nn.Module] = {}
         self.steppers: dict[str, torch.optim.Optimizer] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
-        self.learners: dict[str, dict[str, nn.Parameter]] = {
-            turn.name: _learners(task.model, turn) for turn in task.turns
-        }
+        self.learners: dict[str, dict[str, nn.Parameter]] = {}
         for turn in task.turns:
-            learners = self.learners[turn.name]
-            _only(task.model, learners)
-            optimiser = _optimiser(turn, learners, where.device)
-            self.optimisers[turn.name] = optimiser
-            self.lessons[turn.name], self.steppers[turn.name] = where.ready(
-                Lesson(turn, task.model, task.plan.bf16), optimiser
-            )
+            _only(task.model, turn)
+            self.lessons[turn.name] = where.wrapped(Lesson(turn, task.model, task.plan.bf16))
+            learners = self.learners[turn.name] = _learners(task.model, turn)  # wrapped, they may be others
+            self.optimisers[turn.name] = _optimiser(turn, learners, where.device)
+            self.steppers[turn.name] = where.stepper(self.optimisers[turn.name])
         averaged = {name: p for turn in task.turns if turn.averaged for name, p in self.learners[turn.name].items()}
         self.average = Average(averaged, task.plan.average)
 
@@ -106,15 +103,11 @@ class Run:
         return values
 
     def _take(self, turn: Turn, parts: list[tuple[Batch, Chance]], progress: float) -> dict[str, float]:
-        plan, learners, lesson = self.task.plan, self.learners[turn.name], self.lessons[turn.name]
-        _only(self.task.model, learners)
-        sums: dict[str, Tensor] = {}
-        for number, (batch, chance) in enumerate(parts):
-            with self.where.quiet(lesson) if number < len(parts) - 1 else nullcontext():
-                total, said = lesson(batch, Moment(chance, progress))
-                self.where.backward(total / len(parts))
-            for name, value in {"total": total.detach(), **said}.items():
-                sums[name] = sums.get(name, 0) + value.float() / len(parts)
+        plan, learners = self.task.plan, self.learners[turn.name]
+        _only(self.task.model, turn)
+        with self.where.whole(self.lessons.values()):
+            sums = self._sums(turn, parts, progress)
+        self.where.settle(self.lessons[turn.name])
         length = norm(learners.values(), plan.clip)
         taken = self.state.taken.get(turn.name, 0)
         now = turn.rate * _share_of_rate(plan, taken, progress)
@@ -128,21 +121,49 @@ class Run:
         self.state.taken[turn.name] = taken + 1
         return values
 
+    def _sums(self, turn: Turn, parts: list[tuple[Batch, Chance]], progress: float) -> dict[str, Tensor]:
+        """Gradients of a whole batch, and its losses."""
+        lesson = self.lessons[turn.name]
+        sums: dict[str, Tensor] = {}
+        for number, (batch, chance) in enumerate(parts):
+            with self.where.quiet(lesson) if number < len(parts) - 1 else nullcontext():
+                total, said = lesson(batch, Moment(chance, progress))
+                self.where.backward(total / len(parts))
+            for name, value in {"total": total.detach(), **said}.items():
+                sums[name] = sums.get(name, 0) + value.float() / len(parts)
+        return sums
+
+    @contextmanager
+    def worn(self) -> Iterator[nn.Module]:
+        """The model with the averaged weights, in the first process; the others lend it their shares."""
+        if self.where.shares:
+            own = self.task.model.state_dict()
+            entirely = {name: entire(self.average.weights.get(name, value)) for name, value in own.items()}
+            if self.where.rank == 0:
+                _fill(self.plain, entirely)
+            yield self.plain
+        elif self.where.rank == 0:
+            with self.average.worn():
+                yield self.plain
+        else:
+            yield self.plain
+
 
 def train(
     task: Task,
     folder: Path,
     *,
     device: str = "auto",
+    way: str = "ddp",
     budget: float | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Step]:
     """Learn until the plan's steps are done or `budget` seconds are spent (the rate falls accordingly), from the newest
-    checkpoint in `folder/checkpoints` if there is one. `stop` is asked before every step, and is how several processes
-    end together: the first one's answer counts.
+    checkpoint in `folder/checkpoints` if there is one. Several processes share the work in one of `spread.WAYS`. `stop`
+    is asked before every step, and is how several processes end together: the first one's answer counts.
 
     Raises BadRun where a checkpoint is another recipe's, or a loss is no longer a number."""
-    where = spread(device)
+    where = spread(device, way)
     run = Run(task, where)
     saved = checkpoint.newest(folder / "checkpoints")
     if saved is not None:
@@ -207,10 +228,11 @@ def _after(run: Run, folder: Path, journal: Journal | None) -> Mapping[str, floa
 def _judge(run: Run, folder: Path, journal: Journal | None) -> Mapping[str, float]:
     """Scores and sheets on what is held out, with the averaged weights, which are also what is kept for use."""
     scores: Mapping[str, float] = {}
+    with run.worn() as model, torch.no_grad():
+        if journal is not None:
+            judgement = run.task.judge(model)
+            run.task.keep(model, folder, run.state.step)
     if journal is not None:
-        with run.average.worn(), torch.no_grad():
-            judgement = run.task.judge(run.task.model)
-            run.task.keep(run.task.model, folder, run.state.step)
         scores = judgement.scores
         journal.note(run.state.step, dict(scores))
         for name, sheet in judgement.sheets.items():
@@ -221,16 +243,22 @@ def _judge(run: Run, folder: Path, journal: Journal | None) -> Mapping[str, floa
 
 def _show(run: Run, journal: Journal, batch: Batch) -> None:
     with torch.no_grad():
-        for name, sheet in run.task.show(run.task.model, batch).items():
+        for name, sheet in run.task.show(run.plain, batch).items():
             journal.sheet(0, name, sheet)
 
 
 def _save(run: Run, folder: Path) -> None:
-    if run.where.rank == 0:
-        checkpoint.save(
-            folder / "checkpoints", run.state, run.task.identity, run.task.model, run.average.weights, run.optimisers,
-            run.task.plan.keep,
-        )  # fmt: skip
+    if run.where.rank == 0 or run.where.shares:
+        tensors = checkpoint.tensors_of(run.task.model, run.average.weights, run.optimisers)
+        whole = {name: entire(value) for name, value in tensors.items()}
+        if run.where.rank == 0:
+            checkpoint.save(folder / "checkpoints", run.state, run.task.identity, whole, run.task.plan.keep)
+
+
+@torch.no_grad()
+def _fill(model: nn.Module, values: Mapping[str, Tensor]) -> None:
+    for name, place in model.state_dict().items():
+        place.copy_(values[name])
 
 
 def _learners(model: nn.Module, turn: Turn) -> dict[str, nn.Parameter]:
@@ -240,9 +268,9 @@ def _learners(model: nn.Module, turn: Turn) -> dict[str, nn.Parameter]:
     return found
 
 
-def _only(model: nn.Module, learners: Mapping[str, nn.Parameter]) -> None:
-    """These learn; all others stand still."""
-    chosen = {id(parameter) for parameter in learners.values()}
+def _only(model: nn.Module, turn: Turn) -> None:
+    """What learns in this turn; all others stand still."""
+    chosen = {id(parameter) for parameter in _learners(model, turn).values()}
     for parameter in model.parameters():
         parameter.requires_grad_(id(parameter) in chosen)
 

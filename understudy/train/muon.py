@@ -15,6 +15,8 @@ from typing import Any, Final, cast
 import torch
 from torch import Tensor, nn
 
+from understudy.train.spread import entire, parted
+
 MOMENTUM: Final = 0.95
 POLYNOMIAL: Final = (3.4445, -4.7750, 2.0315)
 """Of Newton and Schulz: five rounds bring all singular values near 1."""
@@ -68,15 +70,17 @@ class Muon(torch.optim.Optimizer):
         for shape, parameters in alike.items():  # matrices of one shape at once: twice as fast where they are small
             steps = orthogonal(torch.stack([self._heading(parameter) for parameter in parameters]))
             for parameter, step in zip(parameters, steps, strict=True):
-                parameter.add_(step.view(parameter.shape), alpha=-group["lr"] * 0.2 * math.sqrt(max(shape)))
+                parameter.add_(
+                    parted(step.view(parameter.shape), parameter), alpha=-group["lr"] * 0.2 * math.sqrt(max(shape))
+                )
 
     def _heading(self, parameter: nn.Parameter) -> Tensor:
-        """Where momentum leads, as a matrix."""
+        """Where momentum leads, as a matrix: a whole one, also where each process has a share of it."""
         gradient, state = cast(Tensor, parameter.grad), self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
         momentum = state["momentum"].mul_(MOMENTUM).add_(gradient)
-        return gradient.add(momentum, alpha=MOMENTUM).flatten(1)  # Nesterov's
+        return entire(gradient.add(momentum, alpha=MOMENTUM)).flatten(1)  # Nesterov's
 
     def _adapted(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]
