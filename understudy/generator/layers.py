@@ -103,7 +103,8 @@ def looked(query: Tensor, seen: KeyValue) -> Tensor:
     where few look at few (64 or 256 places)."""
     if query.device.type == "cpu" and torch.is_grad_enabled():
         weight = (query * query.shape[-1] ** -0.5) @ seen.key.transpose(-1, -2)
-        return weight.softmax(-1, dtype=weight.dtype) @ seen.value
+        found: Tensor = weight.softmax(-1, dtype=weight.dtype) @ seen.value
+        return found
     return F.scaled_dot_product_attention(query, seen.key, seen.value)
 
 
