@@ -118,7 +118,13 @@ class Choices:
             if self.steps is not None and self.steps > LCM_STEPS:
                 raise BadOption(f"--steps {self.steps} is too much for LCM-LoRA", remedy="4 to 8")
         if self.parity:
-            others = {"--sampler": self.sampler, "--guidance": self.guidance, "--preview": self.preview or None}
+            others = {
+                "--sampler": self.sampler,
+                "--guidance": self.guidance,
+                "--preview": self.preview or None,
+                "--strength": None if self.strength == 1 else self.strength,
+                "--absolute": None if self.relative is not False else True,
+            }
             used = [name for name, value in others.items() if value is not None]
             if used:
                 raise BadOption(

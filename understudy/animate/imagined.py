@@ -282,7 +282,10 @@ def made(model: Model, choices: Choices) -> tuple[Trained, Manner, Plan | None]:
         preview=choices.preview,
         compiled=choices.compile,
     )
-    return whole(model, device, besides), manner, found
+    known = whole(model, device, besides)
+    if isinstance(known.generator, Thrifty):
+        known.generator.sent_away(besides.offload)  # an earlier film may have been short of memory
+    return known, manner, found
 
 
 @cache
