@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -24,9 +24,15 @@ from understudy.animate.choices import Choices, choose
 from understudy.animate.trained import Trained
 from understudy.cli import main
 from understudy.errors import BadOption, TooLittleMemory
+from understudy.face.crop import Crop
+from understudy.face.find import Face
+from understudy.face.follow import Seen
 from understudy.face.portrait import Portrait
+from understudy.face.pose import Pose, rotation_of
+from understudy.face.rig import Rig
 from understudy.generator.generator import Cues, Manner
 from understudy.generator.recorded import Played, Recorded
+from understudy.motion.frames import MotionFrames
 from understudy.published import footage, loading, low_rank, parity, plan, quick
 
 FRAMES = 13
@@ -43,17 +49,39 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return out
 
 
-@pytest.fixture
-def job(installed: Path, tmp_path: Path) -> Callable[..., Any]:
-    """Draws a film of a few frames."""
-    who = animate_made.portrait(tmp_path / "who.png")
-    how = animate_made.driver(tmp_path / "how.mp4", frames=FRAMES, sound=False)
+def face() -> Face:
+    """Somebody who looks ahead, in the middle of a picture of 256x256."""
+    rig, middle = Rig.canonical(), np.array([[128.0, 128, 0]], np.float32)
+    pose = Pose(rotation_of(np.zeros((1, 3))), np.full(1, 80, np.float32), middle)
+    return Face(rig.points(np.zeros((1, len(rig.names)), np.float32), pose)[0])
 
-    def draw(name: str, **more: Any) -> tuple[Any, list[Any]]:
+
+def somebody(name: str = "who.png", **_: Any) -> Portrait:
+    """A portrait in which nobody has to look for the face."""
+    return Portrait(animate_made.shipped("portrait-realistic.jpg", 256), face(), Crop.around(face(), (256, 256)), name)
+
+
+@pytest.fixture
+def job(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Draws a film of a few frames. Nobody looks for faces: where they are is known."""
+    who, how = animate_made.portrait(tmp_path / "who.png"), tmp_path / "how.safetensors"
+    monkeypatch.setattr(Portrait, "read", lambda path, **more: somebody(Path(path).name))
+    points = np.repeat(face().points[None, :, :2], FRAMES, 0) + np.arange(FRAMES, dtype=np.float32)[:, None, None]
+    MotionFrames(
+        times=np.arange(FRAMES) / 25,
+        pictures=np.stack([*animate_made.driver_frames(FRAMES)]),
+        points=points,
+        squares=np.tile(np.array([128, 128, 256], np.float32), (FRAMES, 1)),
+        seen=np.ones(FRAMES, bool),
+        shots=np.zeros(FRAMES, np.int32),
+        rate=Fraction(25),
+    ).save(how)
+
+    def draw(name: str, driving: Path = how, **more: Any) -> tuple[Any, list[Any]]:
         said: list[str] = []
         chosen = {"steps": 2, "crop": True, "device": "cpu", "model": "x-portrait", "sign": False, **more}
         out = tmp_path / f"{name}.mkv"
-        result = animate(who, how, out=out, progress=lambda step: said.append(step.note), **chosen)
+        result = animate(who, driving, out=out, progress=lambda step: said.append(step.note), **chosen)
         return result, [" ".join(said), *animate_made.decoded(out)]
 
     return draw
@@ -315,8 +343,15 @@ def test_a_recorded_generator_draws_the_same_film(installed: Path) -> None:
 # --- as released ----------------------------------------------------------------------------------------------------
 
 
-def test_a_film_as_released(job: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_film_as_released(job: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What `animate` writes is what the script's algorithm makes of the script's own hints."""
+
+    def looked(frames: Any, *_: Any) -> Iterator[tuple[Seen, Any]]:
+        for when, picture in frames:
+            yield Seen(float(when), face(), "seen", 0), picture
+
+    monkeypatch.setattr(as_released, "pictured", looked)
+    how = animate_made.driver(tmp_path / "how.mp4", FRAMES, sound=False)
     given: list[tuple[Tensor, Cues]] = []
     film = parity.film
 
@@ -325,14 +360,14 @@ def test_a_film_as_released(job: Callable[..., Any], monkeypatch: pytest.MonkeyP
         return film(net, picture, cues, how, **more)
 
     monkeypatch.setattr(parity, "film", watched)
-    result, (said, *frames) = job("released", parity=True, seed=3)
+    result, (said, *frames) = job("released", how, parity=True, seed=3)
     assert "as the released script does (--parity): 2 steps" in said and "minutes" not in said
     picture, cues = given[0]
     assert len(frames) == len(cues) == FRAMES and frames[0].shape == (32, 32, 3)
     assert float((cues.hints[1] == -1).float().mean()) > 0.5, "eyes and mouth alone"
     net = loading.generator(models.weights_file("x-portrait.safetensors"), torch.bfloat16, "cpu")  # type: ignore[arg-type]
-    how = replace(parity.X_PORTRAIT, steps=2)
-    wanted = torch.cat([*parity.shown(net, film(net, picture, cues, how, seed=3), how)])
+    released = replace(parity.X_PORTRAIT, steps=2)
+    wanted = torch.cat([*parity.shown(net, film(net, picture, cues, released, seed=3), released)])
     shown = ((wanted.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     close = [animate_made.decibels(one, other) for one, other in zip(frames, shown, strict=True)]
     assert min(close) > 20, "but for the film's coding"
@@ -340,10 +375,10 @@ def test_a_film_as_released(job: Callable[..., Any], monkeypatch: pytest.MonkeyP
 
 
 def test_the_portrait_is_squeezed_and_patches_are_off_by_one(installed: Path, tmp_path: Path) -> None:
-    wide = np.repeat(animate_made.shipped("portrait-realistic.jpg", 256), 2, axis=1)
-    artist = as_released.artist(
-        models.X_PORTRAIT, Portrait.of(wide, "wide"), Choices(parity=True, device="cpu"), None, False
-    )
+    seen = somebody()
+    broad = face().points * np.array([2, 1, 1], np.float32)
+    wide = Portrait(np.repeat(seen.picture, 2, axis=1), Face(broad), seen.crop, "wide")
+    artist = as_released.artist(models.X_PORTRAIT, wide, Choices(parity=True, device="cpu"), None, False)
     assert artist.own.shape == (1, 3, 32, 32) and artist.size == (32, 32)
     assert isinstance(artist, as_released.XPortrait)
     points = artist.points
@@ -402,7 +437,7 @@ def test_a_driver_as_x_nemo_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
     net = made.generator(made.x_portrait_2)
     context = torch.randn(1, 1, 64, generator=torch.Generator().manual_seed(4))
     known = Trained(net, (), (), "toy", "toy", (lambda pictures: context))  # type: ignore[arg-type]
-    who = Portrait.of(animate_made.shipped("portrait-realistic.jpg", 256), "who")
+    who = somebody()
     whole = plan.plan(models.X_PORTRAIT, memory=1 << 40, device="cpu", teraflops=1.0, config=made.x_portrait())
     artist = as_released.XNemo(models.X_PORTRAIT_2, known, who, Choices(steps=2, parity=True), whole)
     best = artist.reference([chunk])

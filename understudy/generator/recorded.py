@@ -48,7 +48,7 @@ class Recorded:
 
 def captured(work: Callable[[], Tensor]) -> Played:
     """Work that reads and writes always the same places of a GPU's memory, as a CUDA graph."""
-    beside = torch.cuda.Stream()
+    beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     beside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(beside):
         for _ in range(WARM):

@@ -155,8 +155,8 @@ def _reading(length: int, side: int) -> npt.NDArray[np.float64]:
     away = np.arange(-reach, reach + 1)
     bell = np.exp(-0.5 * (away / deviation) ** 2)
     blurred = np.zeros((length, length))
-    for offset, share in zip(away, bell / bell.sum(), strict=True):
-        np.add.at(blurred, (np.arange(length), _mirrored(np.arange(length) + offset, length)), share)
+    for step, share in zip(away, bell / bell.sum(), strict=True):
+        np.add.at(blurred, (np.arange(length), _mirrored(np.arange(length) + step, length)), share)
     return np.asarray(read @ blurred, np.float64)
 
 
