@@ -223,7 +223,7 @@ class XNemo(AsReleased):
         left, top, right, bottom, border = footage.portrait_square(self.box, *picture.shape[:2])
         around = ((border, border), (border, border), (0, 0))
         seen = np.pad(picture, around)[top:bottom, left:right]
-        return _tensor((footage.squeezed(seen, self.side) * 255).round()[None] / 255)
+        return _tensor(np.asarray((footage.squeezed(seen, self.side) * 255).round()[None] / 255, np.float32))
 
     @cached_property
     def context(self) -> Tensor | None:
@@ -278,14 +278,14 @@ class _Looking:
         middle = square.to_picture(np.array([[best.x, best.y]], np.float32), self._detector.size)[0] + 0.5
         half = best.side * square.side / self._detector.size / 2
         corner = np.trunc(middle - half)
-        return np.maximum(np.concatenate([corner, corner + np.trunc(2 * half)]), 0).astype(np.float64)
+        return np.asarray(np.maximum(np.concatenate([corner, corner + np.trunc(2 * half)]), 0), np.float64)
 
 
 def _cut(picture: Picture, box: footage.Floats, side: int) -> npt.NDArray[np.float32]:
     """What is in a box, as the script cuts it and its processor enlarges it: (side, side, 3) in [0, 1]."""
     left, top, right, bottom = (int(edge) for edge in box)
     whole = Image.fromarray(np.ascontiguousarray(picture[top:bottom, left:right]))
-    return np.asarray(whole.resize((side, side), Image.Resampling.LANCZOS), np.float32) / 255
+    return np.asarray(np.asarray(whole.resize((side, side), Image.Resampling.LANCZOS)) / 255, np.float32)
 
 
 def _tensor(pictures: npt.NDArray[np.float32]) -> Tensor:
