@@ -289,7 +289,8 @@ def test_the_plan_is_what_is_drawn_by(installed: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(plan, "available", lambda device: int(least.memory / plan.USABLE) + 1)
     imagined.planned.cache_clear()
     known, manner, found = imagined.made(models.X_PORTRAIT, Choices(device="cpu"))
-    assert found is not None and (manner.window, manner.decoded_together) == (4, 1) and found.fits
+    assert found is not None and found.fits and set(found.offload) == {"reading", "pictures"}
+    assert known.generator.window(manner) == found.window and manner.decoded_together == found.decoded_together
     assert any(value.is_meta for value in known.generator.reference.parameters())
     assert "to fit into" in manners.expected(manner, Choices(), found)
     imagined.planned.cache_clear()
