@@ -1,9 +1,9 @@
 """The full models, everything in one run: our loop against the released one, and what makes drawing quicker.
 
     python bench/full.py                              on a GPU: the whole table, some minutes
+    python bench/full.py --compile --graphs           the same, layers compiled and kernels recorded
     python bench/full.py --picture 256 --frames 16 --steps 2 --only naive,ours     on two CPU cores, bf16, hours
     python bench/full.py --small                      a few seconds, to see that it runs
-    python bench/full.py --compile                    with torch.compile, block by block
 
 Weights of chance are as quick as learnt ones. Each measure is a process of its own, so that its peak of memory is its
 own; it prints one line of JSON, and at the end there is a table. Nothing is read from disk or downloaded.
@@ -31,12 +31,24 @@ from understudy.generator.autoencoder import AutoencoderConfig
 from understudy.generator.control import added
 from understudy.generator.generator import SPACINGS, Cues, Generator, GeneratorConfig, Manner
 from understudy.generator.unet import UNetConfig
-from understudy.published import parity, plan
+from understudy.published import parity, plan, quick
+from understudy.published.thrifty import Thrifty
 
-LCM = Manner(steps=4, sampler="consistency", spacing="trailing", guidance=1.0)
-EIGHT = Manner(steps=8, sampler="dpm_solver", spacing="trailing", guidance=2.0)
-MEASURES = ("naive", "ours", "published", "8 steps", "4 steps", "4 steps tiny", "half film", "whole film")
-WIDTHS = (7, 10, 9, 10, 10, 8, 10)
+LCM = Manner(steps=4, sampler="consistency", spacing="lcm", guidance=1.0)
+MANNERS = {
+    "20 steps": Manner(steps=20, sampler="unipc", spacing="trailing", guidance=5.0),
+    "8 steps": replace(LCM, steps=8),
+    "4 steps": LCM,
+    "4 steps tiny": LCM,
+    "2 steps tiny": replace(LCM, steps=2),
+    "1 step tiny": replace(LCM, steps=1),
+    "half film": replace(LCM, steps=1),
+    "whole film": replace(LCM, steps=1),
+}
+MEASURES = ("naive", "ours", "published", *MANNERS)
+WIDTHS = (7, 10, 9, 9, 10, 10, 8, 8, 10)
+DECODING = 0.4  # of the time, from which on the decoder is what limits
+BUSY = 0.2  # of the device's pace, under which it waits more than it computes
 
 
 @dataclass(frozen=True)
@@ -52,21 +64,27 @@ class Asked:
     device: str
     dtype: str
     compile: bool
+    graphs: bool
 
 
 @dataclass(frozen=True)
 class Found:
-    """`step_ms`: of one evaluation of all nets for a window; `share`: of the device's pace in products of matrices."""
+    """`first`: seconds to the first frames; `step_ms`: of one evaluation of all nets for a window; `decoding`: share of
+    the time that goes to pictures; `share`: of the device's pace in products of matrices; `said`: by what was asked to
+    be quicker."""
 
     measure: str
     frames: int
     seconds: float
     frames_per_second: float
+    first: float
     step_ms: float
+    decoding: float
     teraflop: float
     share: float
     peak_mb: float
     checksum: float
+    said: list[str]
 
 
 def narrow(config: UNetConfig) -> UNetConfig:
@@ -100,7 +118,7 @@ def config_of(asked: Asked) -> GeneratorConfig:
     )
 
 
-def made(asked: Asked) -> Generator:
+def made(asked: Asked) -> Thrifty:
     """A generator of chance in which nothing is silent, where and as it is computed with."""
     device, dtype = devices.choose(asked.device), getattr(torch, asked.dtype)
     torch.manual_seed(0)
@@ -108,16 +126,13 @@ def made(asked: Asked) -> Generator:
     torch.set_default_dtype(dtype)
     try:
         with torch.device(device):
-            net = Generator(config_of(asked)).to(dtype).eval()  # tables of positions are made in fp32
+            net = Thrifty(config_of(asked), lambda name, where: None).to(dtype).eval()  # tables are made in fp32
     finally:
         torch.set_default_dtype(before)
     for value in net.parameters():
         value.requires_grad_(False)
         if value.ndim > 1 and not bool(value.any()):
             value.normal_(0, 0.5 / value[0].numel() ** 0.5)
-    if asked.compile:
-        for block in [*net.unet.down_blocks, net.unet.mid_block, *net.unet.up_blocks]:
-            block.compile(dynamic=False)
     return net
 
 
@@ -195,19 +210,41 @@ def ours(net: Generator, given: Material, how: parity.Released) -> Tensor:
     return parity.film(net, given.picture, given.cues, replace(how, sampled=False), seed=0, context=given.context)
 
 
+@dataclass
+class Watch:
+    """When things were done, on a device that answers before it is done."""
+
+    device: torch.device
+    first: float = 0.0
+    decoding: float = 0.0
+
+    def now(self) -> float:
+        """Seconds, once the device has finished."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+
 @torch.no_grad()
-def drawn(net: Generator, given: Material, manner: Manner, decode: Callable[[Tensor], Tensor] | None) -> Tensor:
+def drawn(
+    net: Generator, given: Material, manner: Manner, decode: Callable[[Tensor], Tensor] | None, watch: Watch
+) -> Tensor:
     """Our own way, window after window, decoded and let go; returns the last frames."""
+    begun = watch.now()
+    watch.first, watch.decoding = 0.0, 0.0
     likeness = net.likeness(given.picture, given.context)
     latest = given.picture
     singles = (given.cues[frame : frame + 1] for frame in range(len(given.cues)))
     for latents in net.latents(likeness, singles, manner):
-        for some in latents.split(manner.decoded_together):
-            latest = net.autoencoder.decode(some) if decode is None else decode(some)
+        before = watch.now()
+        for pictures in net.decoded(latents, manner, decode):
+            watch.first = watch.first or watch.now() - begun
+            latest = pictures
+        watch.decoding += watch.now() - before
     return latest
 
 
-def work_of(asked: Asked, net: Generator, given: Material) -> tuple[Callable[[], Tensor], Manner, bool]:
+def work_of(asked: Asked, net: Generator, given: Material, watch: Watch) -> tuple[Callable[[], Tensor], Manner, bool]:
     """What is done, in which manner, and whether with the tiny decoder."""
     model = models.named(asked.model)
     assert model.manner is not None
@@ -216,9 +253,7 @@ def work_of(asked: Asked, net: Generator, given: Material) -> tuple[Callable[[],
         how = replace(how, steps=asked.steps)
         loop = naive if asked.measure == "naive" else ours
         return lambda: loop(net, given, how), replace(published, steps=asked.steps), False
-    manner = {"published": published, "8 steps": EIGHT}.get(asked.measure, LCM)
-    if "film" in asked.measure:
-        manner = replace(LCM, steps=1)
+    manner = MANNERS.get(asked.measure, published)
     decode, tiny = None, "tiny" in asked.measure
     if tiny:
         from understudy.generator.tiny import TinyAutoencoder
@@ -227,24 +262,37 @@ def work_of(asked: Asked, net: Generator, given: Material) -> tuple[Callable[[],
         if not asked.small:  # the small one's latents are not for it
             decoder = TinyAutoencoder(tiny_config()).to(given.device, getattr(torch, asked.dtype)).eval()
             decode = decoder.decode
-    return lambda: drawn(net, given, manner, decode), manner, tiny
+    return lambda: drawn(net, given, manner, decode, watch), manner, tiny
+
+
+def quicker(asked: Asked, net: Thrifty) -> list[str]:
+    """What was asked for, on a GPU; on a CPU what `quickened` says, and nothing is changed."""
+    if not (asked.compile or asked.graphs):
+        return []
+    if net.device.type != "cuda":
+        return quick.quickened(net)
+    if asked.compile:
+        for part in (net.unet, *net.control_nets):
+            quick.compiled(part)
+    if asked.graphs:
+        net.record()
+    return []
 
 
 def measure(asked: Asked) -> Found:
     """One measure, in this process. On a GPU the first time does not count: kernels are chosen and compiled then."""
     net = made(asked)
     count = asked.frames // 2 if asked.measure == "half film" else asked.frames
-    given = Material(net, count)
-    work, manner, tiny = work_of(asked, net, given)
+    given, said = Material(net, count), quicker(asked, net)
+    watch = Watch(given.device)
+    work, manner, tiny = work_of(asked, net, given, watch)
     if given.device.type == "cuda":
         work()
         torch.cuda.reset_peak_memory_stats()
         torch.cuda.synchronize()
-    begun = time.perf_counter()
+    begun = watch.now()
     result = work()
-    if given.device.type == "cuda":
-        torch.cuda.synchronize()
-    seconds = time.perf_counter() - begun
+    seconds = watch.now() - begun
     flop = (plan.released_per_frame if asked.measure == "naive" else plan.per_frame)(net.config, manner)
     if tiny and not asked.small:
         flop = plan.per_frame(net.config, manner, preview=True)
@@ -256,23 +304,35 @@ def measure(asked: Asked) -> Found:
         frames=count,
         seconds=round(seconds, 3),
         frames_per_second=round(count / seconds, 3),
-        step_ms=round(1000 * seconds / windows / plan.evaluations(manner), 2),
+        first=round(watch.first, 3),
+        step_ms=round(1000 * (seconds - watch.decoding) / windows / plan.evaluations(manner), 2),
+        decoding=round(watch.decoding / seconds, 3),
         teraflop=round(flop / 1e12, 4),
         share=round(flop * count / seconds / pace, 3),
         peak_mb=round(peak, 1),
         checksum=float(result.double().abs().mean()),
+        said=said,
     )
+
+
+def limit(found: Found) -> str:
+    """What keeps a measure from being quicker."""
+    if found.decoding > DECODING:
+        return "decoding"
+    return "the device waits for its next kernel" if found.share < BUSY else "arithmetic"
 
 
 def table(found: list[Found]) -> str:
     """What was found, as text, and what follows from it."""
-    columns = zip(("frames", "seconds", "fps", "ms/step", "TF/frame", "share", "peak MB"), WIDTHS, strict=True)
-    head = f"{'measure':<24}" + "".join(f"{name:>{width}}" for name, width in columns)
+    names = ("frames", "seconds", "fps", "first s", "ms/step", "TF/frame", "decode", "share", "peak MB")
+    head = f"{'measure':<16}" + "".join(f"{name:>{width}}" for name, width in zip(names, WIDTHS, strict=True))
     rows = [
-        f"{one.measure:<24}{one.frames:>7}{one.seconds:>10.2f}{one.frames_per_second:>9.3f}{one.step_ms:>10.1f}"
-        f"{one.teraflop:>10.2f}{one.share:>8.1%}{one.peak_mb:>10.0f}"
+        f"{one.measure:<16}{one.frames:>7}{one.seconds:>10.2f}{one.frames_per_second:>9.3f}{one.first:>9.2f}"
+        f"{one.step_ms:>10.1f}{one.teraflop:>10.2f}{one.decoding:>8.1%}{one.share:>8.1%}{one.peak_mb:>10.0f}"
+        f"  {limit(one)}"
         for one in found
     ]
+    rows += sorted({words for one in found for words in one.said})
     each = {one.measure: one for one in found}
     if {"naive", "ours"} <= each.keys():
         one, other = each["naive"], each["ours"]
@@ -282,7 +342,7 @@ def table(found: list[Found]) -> str:
         )
     if {"half film", "whole film"} <= each.keys():
         rows.append(f"twice the film: {each['whole film'].peak_mb / each['half film'].peak_mb:.3f} times the memory")
-    return "\n".join([head, *rows])
+    return "\n".join([f"{head}  limited by", *rows])
 
 
 def main() -> None:
@@ -295,7 +355,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2, help="of naive and ours")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="bfloat16")
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--compile", action="store_true", help="layers, with torch.compile; on a GPU")
+    parser.add_argument("--graphs", action="store_true", help="kernels recorded as CUDA graphs; on a GPU")
     parser.add_argument("--only", default=",".join(MEASURES), help="of " + ", ".join(MEASURES))
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -303,7 +364,16 @@ def main() -> None:
     wanted = [given.measure] if given.measure else given.only.split(",")
     each = [
         Asked(
-            name, given.model, given.small, picture, given.frames, given.steps, given.device, given.dtype, given.compile
+            name,
+            given.model,
+            given.small,
+            picture,
+            given.frames,
+            given.steps,
+            given.device,
+            given.dtype,
+            given.compile,
+            given.graphs,
         )
         for name in wanted
     ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from understudy import models
@@ -14,6 +16,7 @@ from understudy.generator.autoencoder import AutoencoderConfig
 from understudy.generator.generator import Generator, GeneratorConfig
 from understudy.generator.unet import UNetConfig
 from understudy.published import tables
+from understudy.published.convert import convert
 from understudy.published.sources import Published
 from understudy.published.tables import Table
 
@@ -123,6 +126,15 @@ def published(config: Callable[[], GeneratorConfig], made: Callable[[GeneratorCo
         places=lambda: tables.places(config()),
         config=config,
     )
+
+
+def installed(folder: Path) -> Path:
+    """A folder of weights with the small X-Portrait in it, as if it were X-Portrait; its file."""
+    save_file(foreign_file(), folder / "model.safetensors")
+    toy = replace(published(x_portrait, tables.x_portrait), name="x-portrait")
+    out = folder / "weights" / "x-portrait.safetensors"
+    convert([folder / "model.safetensors"], toy, out)
+    return out
 
 
 def foreign_file() -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ def full() -> ModuleType:
 
 
 def asked(full: ModuleType, measure: str, model: str = "x-portrait", dtype: str = "float32", frames: int = 19) -> Any:
-    return full.Asked(measure, model, True, 32, frames, 2, "cpu", dtype, False)
+    return full.Asked(measure, model, True, 32, frames, 2, "cpu", dtype, True, True)
 
 
 @pytest.mark.parametrize("model", ["x-portrait", "x-portrait-2"])
@@ -40,7 +40,10 @@ def test_everything_computed_once_gives_the_same_film(full: ModuleType, model: s
     assert float(one.std()) > 0.1
 
 
-@pytest.mark.parametrize("measure", ["naive", "ours", "8 steps", "4 steps", "4 steps tiny", "half film"])
+@pytest.mark.parametrize(
+    "measure",
+    ["naive", "ours", "published", "20 steps", "8 steps", "4 steps", "2 steps tiny", "1 step tiny", "half film"],
+)
 def test_each_measure(full: ModuleType, measure: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(full.plan, "PROBED", 64)
     monkeypatch.setattr(full.plan, "PROBING", 0.01)
@@ -48,13 +51,20 @@ def test_each_measure(full: ModuleType, measure: str, monkeypatch: pytest.Monkey
     assert found.frames == (9 if measure == "half film" else 19)
     assert found.seconds > 0 and found.step_ms > 0 and found.teraflop >= 0 and found.peak_mb > 50
     assert found.checksum > 0 and torch.isfinite(torch.tensor(found.checksum))
-    assert measure in full.table([found])
+    table = full.table([found])
+    assert measure in table and full.limit(found) in table
+    assert "--compile is for GPUs" in table, "on a CPU it falls back, and says so"
+    if "step" in measure or "film" in measure:
+        assert 0 < found.first <= found.seconds and 0 < found.decoding < 1
 
 
 def test_the_table_compares(full: ModuleType) -> None:
     def found(measure: str, seconds: float, peak: float) -> object:
-        return full.Found(measure, 16, seconds, 16 / seconds, 1.0, 1.0, 0.3, peak, 2.0)
+        return full.Found(measure, 16, seconds, 16 / seconds, 0.1, 1.0, 0.1, 1.0, 0.3, peak, 2.0, [])
 
     runs = found("naive", 13.0, 900), found("ours", 10.0, 300), found("half film", 1, 100), found("whole film", 2, 101)
+    assert [full.limit(full.replace(runs[0], **more)) for more in ({}, {"decoding": 0.6}, {"share": 0.1})] == [
+        "arithmetic", "decoding", "the device waits for its next kernel",
+    ]  # fmt: skip
     text = full.table([*runs])
     assert "naive / ours: 1.30 in time, 3.00 in memory" in text and "1.010 times the memory" in text

@@ -27,6 +27,8 @@ MEAN, DEVIATION = 0.7, 0.4
 STEPS = 150
 FIRST = {"ddim": samplers.ddim, "euler": samplers.euler}
 SECOND = {"heun": samplers.heun, "dpm_solver": samplers.dpm_solver}
+THIRD = {"unipc": samplers.unipc}
+ALL = FIRST | SECOND | THIRD
 
 
 def ideal(schedule: Schedule, mean: float = MEAN, deviation: float = DEVIATION) -> Denoise:
@@ -80,22 +82,23 @@ class Smooth(RectifiedFlow):
 
 
 @pytest.mark.parametrize("schedule", [Smooth(), RectifiedFlow()], ids=["circle", "flow"])
-@pytest.mark.parametrize(("name", "factor"), [*[(n, 2) for n in FIRST], *[(n, 4) for n in SECOND]])
+@pytest.mark.parametrize(
+    ("name", "factor"), [*[(n, 2) for n in FIRST], *[(n, 4) for n in SECOND], *[(n, 8) for n in THIRD]]
+)
 def test_order_of_convergence(name: str, factor: int, schedule: Schedule) -> None:
-    """Half the step: half the error at first order, a quarter at second."""
-    sampler = (FIRST | SECOND)[name]
-    ratio = error(sampler, schedule, 320) / error(sampler, schedule, 640)
+    """Half the step: half the error at first order, a quarter at second, an eighth at third."""
+    ratio = error(ALL[name], schedule, 320) / error(ALL[name], schedule, 640)
     assert factor * 0.85 < ratio < factor * 1.25
 
 
 @pytest.mark.parametrize("schedule", [STABLE_DIFFUSION, X_NEMO, Cosine(), RectifiedFlow()])
-@pytest.mark.parametrize("name", [*FIRST, *SECOND])
+@pytest.mark.parametrize("name", [*ALL])
 @pytest.mark.parametrize("lag", [0, 1, 7, STEPS])
 def test_gaussian_is_given_back_with_any_lag(name: str, lag: int, schedule: Schedule) -> None:
     """Ideal denoiser of a Gaussian, on staircases of every steepness: that Gaussian comes out of every frame."""
     levels = forcing.staircase(3, STEPS, lag)
     start = keyed_noise(1, range(3), (5_000,))
-    result = samplers.last((FIRST | SECOND)[name](ideal(schedule), start, levels, schedule))
+    result = samplers.last(ALL[name](ideal(schedule), start, levels, schedule))
     # The published schedules do not begin in pure noise: SD 1.5 still holds .068 of the signal there.
     bias = 0.02 + MEAN * float(schedule.alpha(torch.ones(()))) * 2
     assert (result.mean(1) - MEAN).abs().max() < bias
@@ -106,7 +109,7 @@ def test_lag_changes_nothing_for_frames_that_do_not_know_of_each_other() -> None
     start = keyed_noise(1, range(5), (7,))
     alone = samplers.last(samplers.ddim(ideal(X_NEMO), start, samplers.even_levels(20), X_NEMO))
     for lag in (1, 6, 20):
-        for sampler in (samplers.ddim, samplers.dpm_solver):
+        for sampler in (samplers.ddim, samplers.dpm_solver, samplers.unipc):
             whole = samplers.last(sampler(ideal(X_NEMO), start, samplers.even_levels(20), X_NEMO))
             climbed = samplers.last(sampler(ideal(X_NEMO), start, forcing.staircase(5, 20, lag), X_NEMO))
             assert torch.allclose(climbed, whole, atol=1e-5)
@@ -115,7 +118,7 @@ def test_lag_changes_nothing_for_frames_that_do_not_know_of_each_other() -> None
 
 def test_a_frame_that_waits_is_untouched() -> None:
     start = keyed_noise(1, range(3), (4,))
-    for name, sampler in (FIRST | SECOND).items():
+    for name, sampler in ALL.items():
         states = list(sampler(ideal(X_NEMO), start, forcing.staircase(3, 5, 2), X_NEMO))
         assert torch.equal(states[1][2:], start[2:]), name
         assert torch.equal(states[4][:1], states[-1][:1]), name
@@ -127,6 +130,69 @@ def test_flow_makes_ddim_and_euler_one() -> None:
         samplers.last(one(ideal(flow), start, samplers.even_levels(9), flow)) for one in FIRST.values()
     )
     assert torch.allclose(by_ddim, by_euler, atol=1e-5)
+
+
+def test_unipc_is_dpm_solver_that_is_corrected() -> None:
+    """Their first steps are the same. They part after it, and the closer the steps are, the less: by a quarter at half
+    the step, as the one is of second order and the other better. The ideal guess of a point needs no correction."""
+    start, flow = torch.linspace(-2, 2, 9, dtype=torch.float64)[None], RectifiedFlow()
+
+    def apart(steps: int) -> float:
+        levels = torch.linspace(0.9, 0.15, steps + 1, dtype=torch.float64)
+        one, other = (
+            [*sampler(ideal64(flow), start, levels, flow)] for sampler in (samplers.unipc, samplers.dpm_solver)
+        )
+        assert torch.equal(one[0], other[0]) and not torch.equal(one[-1], other[-1])
+        return float((one[-1] - other[-1]).abs().max())
+
+    assert 3.4 < apart(320) / apart(640) < 4.6
+    levels, point = samplers.even_levels(5), torch.full((1, 9), MEAN)
+    found = samplers.last(samplers.unipc(lambda noisy, level: point, start.float(), levels, flow))
+    assert torch.allclose(found, point)
+
+
+def test_unipc_is_the_published_one() -> None:
+    """As diffusers has it, of order 2, with B = expm1, over answers that bend."""
+    diffusers = pytest.importorskip("diffusers")
+    theirs = diffusers.UniPCMultistepScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", solver_order=2, solver_type="bh2",
+        timestep_spacing="trailing", final_sigmas_type="zero", lower_order_final=True,
+    )  # fmt: skip
+    theirs.set_timesteps(12)
+    start = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+
+    def answer(noisy: Tensor) -> Tensor:
+        return (noisy * 1.3).sin() + 0.2 * noisy
+
+    steps = theirs.timesteps.double()
+    levels = torch.cat([(steps + 1) / 1000, torch.zeros(1, dtype=torch.float64)]).float()
+    denoise = denoiser(lambda noisy, level: answer(noisy), STABLE_DIFFUSION, "eps")
+    ours = samplers.last(samplers.unipc(denoise, start, levels, STABLE_DIFFUSION))
+    x = start
+    for step in theirs.timesteps:
+        x = theirs.step(answer(x), step, x).prev_sample
+    assert float((ours - x).abs().max()) < 1e-3 * float(x.abs().max())
+
+
+@pytest.mark.parametrize("steps", [1, 4, 6, 8])
+def test_lcm_is_the_published_one(steps: int) -> None:
+    """Its steps, and what is done at each of them."""
+    diffusers = pytest.importorskip("diffusers")
+    theirs = diffusers.LCMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    theirs.set_timesteps(steps)
+    levels = samplers.lcm_levels(steps)
+    assert (levels[:-1] * 1000 - 1).round().int().tolist() == theirs.timesteps.tolist() and levels[-1] == 0
+    start = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    dice = torch.Generator().manual_seed(1)
+    noises = [torch.randn(start.shape, generator=dice) for _ in range(steps)]
+    denoise = denoiser(lambda noisy, level: (noisy * 1.3).sin(), STABLE_DIFFUSION, "eps")
+    ours = samplers.last(samplers.consistency(denoise, start, levels, STABLE_DIFFUSION, lambda step: noises[step]))
+    x, dice = start, torch.Generator().manual_seed(1)
+    for step in theirs.timesteps:
+        x = theirs.step((x * 1.3).sin(), step, x, generator=dice).prev_sample
+    assert float((ours - x).abs().max()) < 1e-3 * float(x.abs().max())
+    with pytest.raises(BadOption, match="distilled at 50"):
+        samplers.lcm_levels(51)
 
 
 def test_ddpm_and_consistency_give_the_gaussian_back() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import animate_made
@@ -13,23 +12,19 @@ import torch
 from safetensors.torch import save_file
 
 from understudy import models
-from understudy.animate import choices, perform
+from understudy.animate import choices, manners
 from understudy.animate.trained import trained
 from understudy.cli import main
 from understudy.errors import BadOption, BadWeights
 from understudy.generator.sight import Sight, SightConfig
-from understudy.published import convert as converting
-from understudy.published import loading, tables
-from understudy.published.plan import Plan, plan
+from understudy.published import loading
+from understudy.published.plan import plan
 
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of weights with a small X-Portrait in it."""
-    save_file(made.foreign_file(), tmp_path / "model.safetensors")
-    toy = replace(made.published(made.x_portrait, tables.x_portrait), name="x-portrait")
-    out = tmp_path / "weights" / "x-portrait.safetensors"
-    converting.convert([tmp_path / "model.safetensors"], toy, out)
+    out = made.installed(tmp_path)
     monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(out.parent))
     return out
 
@@ -95,16 +90,24 @@ def test_a_film_by_a_published_model(
     assert len(animate_made.decoded(tmp_path / "film.mkv")) == 9
     opening = next(line for line in said.err.splitlines() if line.startswith("x-portrait draws it"))
     assert "minutes a frame" in opening and "--model warp" in opening
+    assert said.err.splitlines().index(opening) == 0, "it is said before the wait"
 
 
-def test_what_is_expected_is_said_of_slow_models_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    def planned(model: models.Model, **more: object) -> Plan:
-        return quick
-
+def test_what_is_expected() -> None:
+    """Of slow devices also what to use instead; of this project's models nothing, unless they draw otherwise."""
     quick = plan(models.X_PORTRAIT, memory=80 << 30, device="cpu", teraflops=300)
-    monkeypatch.setattr("understudy.published.plan.plan", planned)
-    assert perform.expected(models.X_PORTRAIT_SMALL, choices.Choices()) == ""
-    assert "instead" not in perform.expected(models.X_PORTRAIT, choices.Choices())
+    usual = choices.Choices()
+    manner = manners.manner_of(models.X_PORTRAIT, usual)
+    said = manners.expected(manner, usual, quick)
+    assert "31 steps of ddim, guidance 5" in said and "instead" not in said and "to fit" not in said
+    small = manners.manner_of(models.X_PORTRAIT_SMALL, usual)
+    assert manners.expected(small, usual, None) == ""
+    other = choices.Choices(sampler="unipc")
+    found = manners.expected(manners.manner_of(models.X_PORTRAIT_SMALL, other), other, None)
+    assert found == ": 8 steps of unipc, no guidance"
+    close = plan(models.X_PORTRAIT, memory=9 << 30, device="cpu", teraflops=300)
+    fitted = manners.fitted(manner, close, 16)
+    assert "to fit into 9.0 GB" in manners.expected(fitted, usual, close)
 
 
 def test_without_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,24 @@ def describe(device: torch.device) -> str:
     return str(device.type)
 
 
+def ran_out(error: BaseException) -> bool:
+    """Whether an error says that a device has no memory left: torch's own, and what its allocators for CPUs and Apple's
+    GPUs say, which have no name for it."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    said = str(error)
+    return isinstance(error, RuntimeError) and ("DefaultCPUAllocator" in said or "MPS backend out of memory" in said)
+
+
+def let_go(device: torch.device) -> None:
+    """Gives back what the device's allocator keeps for later."""
+    library = _torch()
+    if device.type == "cuda":
+        library.cuda.empty_cache()
+    elif device.type == "mps":
+        library.mps.empty_cache()
+
+
 def _torch() -> ModuleType:
     try:
         return import_module("torch")

@@ -18,6 +18,7 @@
     │   └── BadMotionFile     a motion file that is damaged or of another version
     ├── UnknownModel
     ├── BadWeights            weights that are damaged, or do not fit the net they are for
+    ├── TooLittleMemory       a model that does not fit into what the device has
     ├── FetchFailed           a public file that could not be downloaded
     ├── BadRun                a training run that cannot go on
     ├── BadOption             options that contradict each other, or a value out of range
@@ -119,6 +120,10 @@ class MissingExtra(UnderstudyError):
 
 class BadWeights(UnderstudyError):
     """A file of weights that is damaged, or does not fit the net it is for."""
+
+
+class TooLittleMemory(UnderstudyError):
+    """The device ran out of memory."""
 
 
 class FetchFailed(UnderstudyError):

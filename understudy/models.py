@@ -384,6 +384,10 @@ X_PORTRAIT_2 = Model(
     config=x_portrait_2,
     manner=published_manner_2,
 )
+LCM_LORA = "lcm-lora-sdv1-5.safetensors"
+"""LCM-LoRA, as it is fetched: `--sampler lcm`."""
+TINY = "tiny-autoencoder.safetensors"
+"""TAESD, converted: `--preview`."""
 PUBLISHED = (X_PORTRAIT, X_PORTRAIT_2)
 """Whose weights others have published, in files that hold all of their nets."""
 ALL = (WARP, X_PORTRAIT_SMALL, X_PORTRAIT_2_SMALL, X_ACTOR_SMALL, X_PORTRAIT, X_PORTRAIT_2)

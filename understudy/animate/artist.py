@@ -42,12 +42,23 @@ class Artist(Protocol[M_contra, R]):
     def portrait(self) -> Portrait: ...
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of a whole frame."""
+
+    @property
     def about(self) -> Mapping[str, str]:
         """What frames depend on besides inputs, choices and versions; for the metadata."""
 
     @property
     def warnings(self) -> list[str]:
         """What the person should know about the portrait, and about what was drawn so far."""
+
+    @property
+    def expected(self) -> str:
+        """What should be known before the wait, as the rest of a sentence that says who draws; "" where nothing."""
+
+    def relent(self) -> str | None:
+        """After the memory ran out: draws with less from now on, and says so, for a person; None where it cannot."""
 
     def reference(self, motion: Iterable[M_contra]) -> R | None:
         """The frame to measure from, in one pass over the whole motion; None if nobody is seen."""
@@ -86,14 +97,17 @@ class Way:
     of the cast."""
 
 
-def way_of(model: Model) -> Way:
-    """The way of a model that can draw. Errors: `MissingExtra` where torch is needed and not installed."""
+def way_of(model: Model, *, parity: bool = False) -> Way:
+    """The way of a model that can draw; with `parity`, that of its released script. Errors: `MissingExtra` where torch
+    is needed and not installed."""
     from understudy.animate import by_warp
 
     if model.follows == "mesh":
         return by_warp.WAY
     try:
-        from understudy.animate import by_code, by_diffusion
+        from understudy.animate import as_released, by_code, by_diffusion
     except ImportError as error:
         raise absent(error, model.name) from error
+    if parity:
+        return as_released.way(model)
     return by_code.way(model) if model.follows == "code" else by_diffusion.WAY

@@ -11,12 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from understudy import device as devices
 from understudy.animate.artist import Way
 from understudy.animate.choices import Choices
 from understudy.animate.driving import Driving, kept, open_frames
 from understudy.animate.imagined import Imagined, made, tensor_of
-from understudy.animate.trained import trained
 from understudy.clip import AnyPath, Warn
 from understudy.clip.media import existing
 from understudy.errors import WrongMotion
@@ -151,7 +149,7 @@ def opened(model: Model, path: AnyPath, choices: Choices, warn: Warn) -> Driving
     """A driver's codes: from a file of them, or read from pictures, which are the driver's or of one of the cast.
 
     Errors: those of `open_frames` and of `trained`; `WrongMotion` for codes of another encoder."""
-    known = trained(model, devices.choose(choices.device))
+    known, _, _ = made(model, choices)
     encoder, path = known.generator.encoder, existing(path)
     assert encoder is not None
     if path.suffix.lower() == ".safetensors" and (header := read_header(path)).kind == CODE.name:
@@ -177,8 +175,8 @@ def following(
     model: Model, portrait: Portrait, choices: Choices, driving: Driving[Any] | None, cast: bool
 ) -> Following:
     """A portrait to be imagined. Errors: those of `trained`, and of `device.choose`."""
-    known, manner = made(model, choices)
-    return Following(model, known, portrait, manner, choices, cast)
+    known, manner, plan = made(model, choices)
+    return Following(model, known, portrait, manner, choices, cast, plan)
 
 
 def way(model: Model) -> Way:

@@ -46,8 +46,8 @@ def imagining(
     model: Model, portrait: Portrait, choices: Choices, driving: Driving[Any] | None, cast: bool
 ) -> Imagining:
     """A portrait to be imagined. Errors: those of `trained`, and of `device.choose`."""
-    known, manner = made(model, choices)
-    return Imagining(model, known, portrait, manner, choices, cast)
+    known, manner, plan = made(model, choices)
+    return Imagining(model, known, portrait, manner, choices, cast, plan)
 
 
 WAY: Final = Way(FRAMES, opened, imagining)

@@ -39,12 +39,24 @@ class Bending:
         return self.warp.portrait
 
     @property
+    def size(self) -> tuple[int, int]:
+        height, width = self.portrait.picture.shape[:2]
+        return width, height
+
+    @property
     def about(self) -> Mapping[str, str]:
         return {}
 
     @property
     def warnings(self) -> list[str]:
         return self.warp.warnings
+
+    @property
+    def expected(self) -> str:
+        return ""
+
+    def relent(self) -> None:
+        """It needs hardly any."""
 
     def reference(self, motion: Iterable[MotionMesh]) -> Reference | None:
         return self.warp.reference(motion)

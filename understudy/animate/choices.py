@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from understudy.clip import AnyPath, read_metadata
 from understudy.errors import BadOption, MediaError
 from understudy.generator.warp import Amounts, WarpOptions
 from understudy.models import (
     ALL,
+    LCM_LORA,
     PUBLISHED,
+    TINY,
     WARP,
     X_PORTRAIT_2,
     X_PORTRAIT_2_SMALL,
@@ -20,9 +22,15 @@ from understudy.models import (
     Model,
     missing_from,
     named,
+    weights_file,
 )
 from understudy.motion.retouch import Retouch
 
+Sampler = Literal["ddim", "euler", "heun", "dpm_solver", "unipc", "lcm"]
+SAMPLERS: Final[tuple[str, ...]] = get_args(Sampler)
+STRONGEST: Final = 20.0  # of guidance
+LCM_GUIDANCE: Final = 2.0
+LCM_STEPS: Final = 50  # that it was distilled at
 PARTS: Final = ("mouth", "eyes", "brows", "pose")
 MOST: Final = 3.0  # of strength
 STEPS: Final = 1000  # of denoising, at most
@@ -49,6 +57,11 @@ class Choices:
     steps: int | None = None  # none: the model's own
     driver: Literal["direct", "bridge"] | None = None  # none: what suits the driver
     device: str = "auto"
+    sampler: Sampler | None = None  # none: the model's own
+    guidance: float | None = None  # none: the model's own
+    preview: bool = False  # decode with the tiny decoder
+    parity: bool = False  # draw as the released script does, faults included
+    compile: bool = False  # make a GPU quicker, after some minutes
     retouch: Retouch = Retouch()  # noqa: RUF009 (a frozen value)
 
     def __post_init__(self) -> None:
@@ -85,6 +98,39 @@ class Choices:
             )
         if self.driver not in (None, "direct", "bridge"):
             raise BadOption(f"--driver {self.driver} is not known", remedy="direct or bridge")
+        self._check_drawing()
+
+    def _check_drawing(self) -> None:
+        """Errors: as the whole."""
+        if self.sampler is not None and self.sampler not in SAMPLERS:
+            raise BadOption(f"--sampler {self.sampler} is not known", remedy=", ".join(SAMPLERS))
+        if self.guidance is not None and not (math.isfinite(self.guidance) and 1 <= self.guidance <= STRONGEST):
+            raise BadOption(
+                f"--guidance {self.guidance} is out of range",
+                remedy=f"1, which is none and half the work, to {STRONGEST:g}",
+            )
+        if self.sampler == "lcm":
+            if self.guidance is not None and self.guidance > LCM_GUIDANCE:
+                raise BadOption(
+                    f"--guidance {self.guidance:g} is too much for LCM-LoRA, which has its guidance inside",
+                    remedy=f"1 to {LCM_GUIDANCE:g}; without --guidance, 1",
+                )
+            if self.steps is not None and self.steps > LCM_STEPS:
+                raise BadOption(f"--steps {self.steps} is too much for LCM-LoRA", remedy="4 to 8")
+        if self.parity:
+            others = {
+                "--sampler": self.sampler,
+                "--guidance": self.guidance,
+                "--preview": self.preview or None,
+                "--strength": None if self.strength == 1 else self.strength,
+                "--absolute": None if self.relative is not False else True,
+            }
+            used = [name for name, value in others.items() if value is not None]
+            if used:
+                raise BadOption(
+                    f"--parity draws as the released script does, and so without {' and '.join(used)}",
+                    remedy="one of them",
+                )
 
     def options(self, still: bool) -> WarpOptions:
         """For the warp engine; `still`: the driver is one picture."""
@@ -162,6 +208,20 @@ def _strange_to_warp(choices: Choices) -> Iterator[tuple[str, str, str]]:
         yield "--steps", "it bends the picture and denoises nothing", "leave it out"
     if choices.driver is not None:
         yield "--driver", "it follows the driver's mesh, directly", "leave it out"
+    for option, used in _drawing(choices).items():
+        if used:
+            yield option, "it bends the picture and denoises nothing", "leave it out"
+
+
+def _drawing(choices: Choices) -> dict[str, bool]:
+    """Options of diffusion, and whether they were used."""
+    return {
+        "--sampler": choices.sampler is not None,
+        "--guidance": choices.guidance is not None,
+        "--preview": choices.preview,
+        "--parity": choices.parity,
+        "--compile": choices.compile,
+    }
 
 
 def _strange_to_diffusion(choices: Choices, model: Model) -> Iterator[tuple[str, str, str]]:
@@ -177,3 +237,25 @@ def _strange_to_diffusion(choices: Choices, model: Model) -> Iterator[tuple[str,
         yield "--mouth", "it draws the inside of the mouth itself", "leave it out, or --model warp"
     if not choices.retouch.nothing:
         yield "retouching", whole, "leave it out, or --model warp"
+    yield from _strange_to_published(choices) if model in PUBLISHED else _strange_to_small(choices)
+
+
+def _strange_to_small(choices: Choices) -> Iterator[tuple[str, str, str]]:
+    """The same for this project's own models."""
+    if choices.sampler == "lcm":
+        yield "--sampler lcm", "LCM-LoRA is for Stable Diffusion's U-Net", "another sampler; its own takes 8 steps"
+    if choices.preview:
+        yield "--preview", "the tiny decoder is for Stable Diffusion's latents", "leave it out: its decoder is small"
+    if choices.parity:
+        yield "--parity", "nobody has released a script for it", "leave it out, or --model x-portrait"
+    if choices.compile:
+        yield "--compile", "it is small, and compiling would take longer than drawing", "leave it out"
+
+
+def _strange_to_published(choices: Choices) -> Iterator[tuple[str, str, str]]:
+    """The same for models that others have published, and for what they need besides."""
+    if choices.sampler == "lcm" and weights_file(LCM_LORA) is None:
+        yield "--sampler lcm", f"LCM-LoRA ({LCM_LORA}) is not here", "`understudy fetch lcm-lora`, or another sampler"
+    if choices.preview and weights_file(TINY) is None:
+        remedy = "`understudy fetch tiny-autoencoder`, which says how to go on; or leave it out"
+        yield "--preview", f"the tiny decoder ({TINY}) is not here", remedy

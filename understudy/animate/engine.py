@@ -39,7 +39,7 @@ class Engine:
         while it is iterated.
 
         Errors: those of reading it; `NoFace` while it is watched."""
-        return way_of(self.model).open(driving, self.choices, warn)
+        return way_of(self.model, parity=self.choices.parity).open(driving, self.choices, warn)
 
     def hear(self, voice: AnyPath, *, warn: Warn = say, **acting: Any) -> Driving[Any]:
         """The sound of a file, acted: a stream of the motion that this model follows, imagined while it is iterated.
@@ -63,15 +63,15 @@ class Engine:
             cast = of_the_cast(portrait)
             portrait = Portrait.read(portrait, which=self.choices.face, max_size=self.choices.max_size)
         driving = motion if isinstance(motion, Driving) else None
-        artist = way_of(self.model).artist(self.model, portrait, self.choices, driving, cast)
+        way = way_of(self.model, parity=self.choices.parity)
+        artist = way.artist(self.model, portrait, self.choices, driving, cast)
         for text in artist.warnings:
             warn(text)
         if reference is None and driving is not None and driving.rest is not None:
             reference = artist.reference_at(driving.rest, 0, 0 if self.choices.relative else -1)
         motion, fps = _rate_of(motion)
-        height, width = portrait.picture.shape[:2]
         return Clip(
-            fps=fps, size=(width, height), frames=None, seconds=None, opened=lambda: _draw(artist, motion, reference)
+            fps=fps, size=artist.size, frames=None, seconds=None, opened=lambda: _draw(artist, motion, reference)
         )
 
 

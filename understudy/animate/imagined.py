@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -20,9 +20,11 @@ from understudy import device as devices
 from understudy.animate.artist import Drawn, Frame
 from understudy.animate.choices import Choices
 from understudy.animate.kept import Kept
-from understudy.animate.trained import Trained, trained
+from understudy.animate.manners import expected, fitted, manner_of
+from understudy.animate.trained import Besides, Trained, trained, weights_of, whole
 from understudy.clip import Picture
 from understudy.diffusion.windows import Begun, Window
+from understudy.errors import TooLittleMemory
 from understudy.face.framing import framed
 from understudy.face.mesh import Floats
 from understudy.face.portrait import Portrait
@@ -30,6 +32,9 @@ from understudy.generator.generator import Cues, Likeness, Manner, first_cue
 from understudy.models import PUBLISHED, Model
 from understudy.motion.code import MotionCode
 from understudy.motion.frames import MotionFrames
+from understudy.published import loading
+from understudy.published.plan import Plan, least, placed
+from understudy.published.thrifty import Thrifty
 
 TRIED: Final = 4  # part of a window that is drawn at first, to know how long the rest will take
 CORNER: Final = np.float32(0.5)  # from the middle of the first pixel to its corner
@@ -41,11 +46,22 @@ R = TypeVar("R", bound=Frame)
 class Imagined(ABC, Generic[M, R]):
     """A portrait that is imagined anew in every frame, in windows of frames."""
 
+    relented = False
+    """Whether it draws with less memory than was planned."""
+
     def __init__(
-        self, model: Model, known: Trained, portrait: Portrait, manner: Manner, choices: Choices, cast: bool
+        self,
+        model: Model,
+        known: Trained,
+        portrait: Portrait,
+        manner: Manner,
+        choices: Choices,
+        cast: bool,
+        plan: Plan | None = None,
     ) -> None:
+        """`plan`: how the model keeps within its memory, where that was planned."""
         self.model, self.known, self.portrait, self.manner = model, known, portrait, manner
-        self.choices, self.aligns = choices, choices.relative is not False
+        self.choices, self.aligns, self.plan = choices, choices.relative is not False, plan
         height, width = portrait.picture.shape[:2]
         self.crop = framed(portrait.face, (width, height), self.side)
         self.own = self.crop.cut(portrait.picture)
@@ -58,15 +74,34 @@ class Imagined(ABC, Generic[M, R]):
         return self.known.generator.config.picture
 
     @property
+    def size(self) -> tuple[int, int]:
+        """See `artist.Artist`."""
+        height, width = self.portrait.picture.shape[:2]
+        return width, height
+
+    @property
     def about(self) -> Mapping[str, str]:
         manner = self.manner
         how = f"{manner.steps} {manner.sampler}, guidance {manner.guidance:g}"
-        return {"steps": how, "weights": self.known.mark, "torch": torch.__version__, "device": str(self.device)}
+        about = {"steps": how, "weights": self.known.mark, "torch": torch.__version__, "device": str(self.device)}
+        if self.plan is not None:
+            about["windows"] = f"{self.window} frames, {manner.decoded_together} decoded at once, {self.plan.dtype}"
+        return about
+
+    @property
+    def expected(self) -> str:
+        """See `artist.Artist`."""
+        return expected(self.manner, self.choices, self.plan)
 
     @property
     def device(self) -> torch.device:
         """Where it is computed."""
-        return next(self.known.generator.parameters()).device
+        return self.known.generator.unet.conv_in.weight.device
+
+    @property
+    def window(self) -> int:
+        """Frames that are drawn together."""
+        return self.known.generator.window(self.manner)
 
     @property
     def warnings(self) -> list[str]:
@@ -104,10 +139,8 @@ class Imagined(ABC, Generic[M, R]):
         """From the second step of a few frames, and from decoding them: the first step is never like the others."""
         if not frames:
             return 0.0
-        if self.model in PUBLISHED:  # a trial would take minutes
-            from understudy.published.plan import plan
-
-            return frames * plan(self.model, device=str(self.device), steps=self.choices.steps).seconds
+        if self.plan is not None:  # a trial would take minutes
+            return frames * self.plan.seconds
         generator, config = self.known.generator, self.known.generator.config
         tried, marks = max(config.window // TRIED, 1), list[float]()
         told = self.trial(tried).to(self.device)
@@ -122,6 +155,20 @@ class Imagined(ABC, Generic[M, R]):
         drawn = windows * min(config.window, frames)  # some of them twice
         return self.manner.steps * drawn * step + frames * decoding
 
+    def relent(self) -> str | None:
+        """See `artist.Artist`."""
+        if self.plan is None or self.relented or not isinstance(self.known.generator, Thrifty):
+            return None
+        config = self.known.generator.config
+        smaller = least(self.plan, config, replace(self.manner, window=None))
+        if smaller.memory >= self.plan.memory:
+            return None
+        self.relented, self.plan = True, smaller
+        self.manner = fitted(self.manner, smaller, config.window)
+        self.known.generator.sent_away(smaller.offload)
+        devices.let_go(self.device)
+        return f"goes on with less, more slowly: {placed(smaller)}"
+
     def draw(
         self,
         motion: Iterable[M],
@@ -134,10 +181,32 @@ class Imagined(ABC, Generic[M, R]):
     ) -> Generator[Drawn, None, None]:
         """Windows are drawn from the last latents of the window before; `kept` has those of a film that is gone on
         with. Without it, what was drawn is drawn again, and left out."""
+        try:
+            yield from self._drawn(motion, reference, crop, done, kept, told)
+        except (RuntimeError, MemoryError) as error:
+            if not devices.ran_out(error):
+                raise
+            raise TooLittleMemory(
+                f"{self.model.name} ran out of memory on {self.device}",
+                str(error),
+                f"understudy plan {self.model.name}",
+            ) from error
+
+    def _drawn(
+        self,
+        motion: Iterable[M],
+        reference: R,
+        crop: bool,
+        done: int,
+        kept: Path | None,
+        told: Callable[[float], None],
+    ) -> Iterator[Drawn]:
         generator, config = self.known.generator, self.known.generator.config
+        decode = None if self.known.tiny is None else self.known.tiny.decode
         with ExitStack() as stack:
             file = stack.enter_context(Kept(kept, self.likeness.latents.shape[1:], done)) if kept else None
-            begun = file.begun(config.window, config.overlap, self.device) if file else None
+            exactly = self.relented  # the window that ended there was another one
+            begun = file.begun(self.window, config.overlap, self.device, exactly=exactly) if file else None
             frame = begun.start if begun else 0
             times: deque[float] = deque()
             cues = self.cues(_gone_on_with(motion, begun, times), reference)
@@ -153,7 +222,7 @@ class Imagined(ABC, Generic[M, R]):
             ):
                 if file:
                     file.append(latents)
-                for pictures in generator.decoded(latents, self.manner):
+                for pictures in generator.decoded(latents, self.manner, decode):
                     for picture in pictures_of(pictures):
                         when = times.popleft()
                         if frame >= done:
@@ -198,10 +267,40 @@ def pictures_of(frames: Tensor) -> Iterator[Picture]:
         yield np.ascontiguousarray(frame)
 
 
-def made(model: Model, choices: Choices) -> tuple[Trained, Manner]:
-    """A model's generator and how it draws. Errors: those of `trained`, and of `device.choose`."""
-    assert model.manner is not None
-    manner = replace(model.manner(), seed=choices.seed)
-    if choices.steps is not None:
-        manner = replace(manner, steps=choices.steps)
-    return trained(model, devices.choose(choices.device)), manner
+def made(model: Model, choices: Choices) -> tuple[Trained, Manner, Plan | None]:
+    """A model's generator, how it draws, and, of a published one, how it keeps within its memory.
+
+    Errors: those of `trained`, and of `device.choose`; `TooLittleMemory` where nothing would fit."""
+    device, manner = devices.choose(choices.device), manner_of(model, choices)
+    if model not in PUBLISHED:
+        return trained(model, device), manner, None
+    found = planned(model, device, replace(manner, seed=0), choices.preview)
+    manner = fitted(manner, found, loading.config(weights_of(model)).window)
+    besides = Besides(
+        offload=() if choices.parity else found.offload,
+        distilled=choices.sampler == "lcm",
+        preview=choices.preview,
+        compiled=choices.compile,
+    )
+    known = whole(model, device, besides)
+    if isinstance(known.generator, Thrifty):
+        known.generator.sent_away(besides.offload)  # an earlier film may have been short of memory
+    return known, manner, found
+
+
+@cache
+def planned(model: Model, device: torch.device, manner: Manner, preview: bool) -> Plan:
+    """The plan for a published model, made once: later there is less free, as the model is there already.
+
+    Errors: `TooLittleMemory` where nothing would fit."""
+    from understudy.published.plan import plan
+
+    config = loading.config(weights_of(model))
+    found = plan(model, device=str(device), config=config, manner=manner, preview=preview)
+    if found.available and found.memory > found.available:
+        raise TooLittleMemory(
+            f"{model.name} does not fit into the memory of {found.device}",
+            f"{found.memory / 2**30:.1f} GB at least, {found.available / 2**30:.1f} GB are free",
+            "--model warp, which needs none of it, or a device with more",
+        )
+    return found

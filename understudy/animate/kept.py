@@ -45,9 +45,13 @@ class Kept:
     ) -> None:
         self._file.close()
 
-    def begun(self, size: int, overlap: int, device: torch.device | str = "cpu") -> Begun | None:
-        """Where to go on: the end of the last window that is here; None at the beginning. Forgets what comes later."""
-        start = ended(self._safe, size=size, overlap=overlap)
+    def begun(
+        self, size: int, overlap: int, device: torch.device | str = "cpu", *, exactly: bool = False
+    ) -> Begun | None:
+        """Where to go on: the end of the last window that is here; None at the beginning. Forgets what comes later.
+
+        `exactly`: after the last frame that is here, whatever window that was in."""
+        start = self._safe if exactly else ended(self._safe, size=size, overlap=overlap)
         last = [self._read(frame) for frame in range(max(start - size, 0), start)]
         self._file.truncate(start * self._size)
         self._file.seek(start * self._size)

@@ -71,6 +71,11 @@ class Pace:
         expected = "" if left is None else f"; about {spoken(left)}{total}"
         self._tell(Progress(self._stage, self._done, self._total, left, f"{opening}{expected}"))
 
+    def say(self, opening: str) -> None:
+        """Say at once what is being done, and not again."""
+        self.announced = True
+        self._tell(Progress(self._stage, note=opening))
+
     @property
     def _done(self) -> int:
         return int(self._marks[-1][1]) if self._marks else 0

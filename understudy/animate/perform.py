@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from understudy.animate import record
 from understudy.animate.artist import Artist, Frame, way_of
-from understudy.animate.choices import Choices, choose, of_the_cast
+from understudy.animate.choices import Choices, Sampler, choose, of_the_cast
 from understudy.animate.driving import Driving, Met
 from understudy.animate.pace import Pace, Tell, nobody
 from understudy.animate.watching import Spool, reference_in
@@ -19,7 +19,7 @@ from understudy.clip import AnyPath, Film, Warn, write_picture
 from understudy.clip.coding import coding_of
 from understudy.clip.landing import beside, refuse_existing
 from understudy.clip.media import existing, once
-from understudy.errors import BadOption
+from understudy.errors import BadOption, TooLittleMemory
 from understudy.face.portrait import Portrait
 from understudy.models import PUBLISHED, Model
 from understudy.motion.kinds import Kind
@@ -85,6 +85,11 @@ def animate(
     max_size: int = 1920,
     crop: bool = False,
     device: str = "auto",
+    sampler: Sampler | None = None,
+    guidance: float | None = None,
+    preview: bool = False,
+    parity: bool = False,
+    compile: bool = False,
     retouch: Retouch | None = None,
     license: Literal["any", "commercial"] = "any",
     sign: bool = True,
@@ -115,13 +120,18 @@ def animate(
         steps=steps,
         driver=driver,
         device=device,
+        sampler=sampler,
+        guidance=guidance,
+        preview=preview,
+        parity=parity,
+        compile=compile,
         retouch=retouch or Retouch(),
     )
     how = existing(driving)
     command = command or f"animate({Path(portrait).name!r}, {how.name!r})"
 
     def opened(chosen: Model, shown: Portrait, warn: Warn) -> Driving[Any]:
-        return way_of(chosen).open(how, choices, warn)
+        return way_of(chosen, parity=choices.parity).open(how, choices, warn)
 
     return perform(
         portrait, how, choices, opened, model=model, out=out, license=license, sign=sign, force=force,
@@ -150,7 +160,7 @@ def perform(
     who = existing(portrait)
     cast = of_the_cast(who)
     chosen, why = choose(model, choices, cast=cast, commercial=license == "commercial")
-    way = way_of(chosen)
+    way = way_of(chosen, parity=choices.parity)
     said: list[str] = []
     warn = once(said.append)
     shown = Portrait.read(who, which=choices.face, max_size=choices.max_size, warn=warn)
@@ -160,6 +170,7 @@ def perform(
     artist = way.artist(chosen, shown, choices, source, cast)
     hashes = {"portrait": content(who), "driving": "" if source.live else content(how)}
     followed = {} if source.driver is None else {"driver": source.driver}
+    draws = f"{chosen.name} {why}" + FOLLOWED.get(source.driver or "", "")
 
     def words() -> dict[str, str]:
         own = record.words(chosen.name, choices.seed, who, how, command, hashes)
@@ -178,13 +189,17 @@ def perform(
         out=out,
         force=force,
         pace=Pace(progress or nobody),
-        opening=f"{chosen.name} {why}" + FOLLOWED.get(source.driver or "", "") + expected(chosen, choices),
+        draws=draws,
+        opening=draws + artist.expected,
+        slow=chosen in PUBLISHED,
         said=said,
         warn=warn,
         hashes=hashes,
         seal=seal if sign else None,
         words=words,
     )
+    if job.slow:
+        job.pace.say(job.opening)
     made = job.picture() if out.suffix.lower() in STILLS else job.film()
     seconds = time.perf_counter() - begun
     return Result(
@@ -207,16 +222,6 @@ def perform(
         drawing_seconds=round(begun + seconds - made.watched, 3),
         driver=source.driver,
     )
-
-
-def expected(chosen: Model, choices: Choices) -> str:
-    """What is to be expected of a full-size model on this device, and what to use instead where it is slow."""
-    if chosen not in PUBLISHED:
-        return ""
-    from understudy.published.plan import advice, pace, plan
-
-    found = plan(chosen, device=choices.device, steps=choices.steps)
-    return f": {pace(found.seconds)} on {found.device}" + (f"; {words}" if (words := advice(found)) else "")
 
 
 def target_of(portrait: Path, source: Driving[Any], out: AnyPath | None) -> Path:
@@ -254,7 +259,9 @@ class Job:
     out: Path
     force: bool
     pace: Pace
-    opening: str  # who draws, and why
+    draws: str  # who draws, and why
+    opening: str  # that, and what is to be expected
+    slow: bool  # the opening is said at once, and not only when the pace is known
     said: list[str]
     warn: Warn
     hashes: dict[str, str]
@@ -288,7 +295,7 @@ class Job:
                     watched=spool.mark,
                     portrait=self.hashes["portrait"],
                     choices=self.choices,
-                    draws=self.opening,
+                    draws=self.draws,
                     about=dict(self.artist.about),
                 ),
                 seal=self.seal,
@@ -297,14 +304,14 @@ class Job:
                 resumed_at = film.done
                 if self.source.live:
                     watched, reference = time.perf_counter(), self._rest()
-                    self._fill(film, self.met.along(self.source), reference)
+                    self._fill(film, lambda: self.met.along(self.source), reference)
                     self.hashes["driving"] = content(self.source.path)
                     film.tell(self.words())
                 else:
                     motion = self._watched(spool)
                     reference = self._reference(motion())
                     watched = time.perf_counter()
-                    self._fill(film, motion(), reference)
+                    self._fill(film, motion, reference)
         except KeyboardInterrupt as stop:
             if film is None or not film.frames:
                 self._kept.unlink(missing_ok=True)
@@ -368,20 +375,34 @@ class Job:
         resting: Frame = self.artist.reference_at(self.source.rest, 0, -1 if outright else 0)
         return resting
 
-    def _fill(self, film: Film, motion: Iterator[Any], reference: Frame) -> None:
-        """Draw what the film does not have yet; the film encodes it in a thread of its own."""
-        self.pace.begin("drawing", self.met.frames or None, done=film.done)
+    def _fill(self, film: Film, motion: Callable[[], Iterator[Any]], reference: Frame) -> None:
+        """Draw what the film does not have yet. Where the memory runs out it is gone on with once, with less."""
+        try:
+            self._draw(film, motion(), reference, film.done)
+            return
+        except TooLittleMemory as error:
+            problem = error.with_traceback(None)
+            problem.__cause__ = problem.__context__ = None  # which hold on to what filled the memory
+        less = self.artist.relent()
+        if less is None:
+            raise problem
+        self.warn(f"{problem.happened} after {film.frames} frames; it {less}")
+        self._draw(film, motion(), reference, film.frames)
+
+    def _draw(self, film: Film, motion: Iterator[Any], reference: Frame, done: int) -> None:
+        """From a frame on; the film encodes in a thread of its own."""
+        self.pace.begin("drawing", self.met.frames or None, done=done)
         crop, kept = self.choices.crop, self._kept
 
         def told(frames: float) -> None:
             self.pace.at(frames)
             self.pace.announce(self.opening)
 
-        with closing(self.artist.draw(motion, reference, crop=crop, done=film.done, kept=kept, told=told)) as drawing:
+        with closing(self.artist.draw(motion, reference, crop=crop, done=done, kept=kept, told=told)) as drawing:
             for when, frame in drawing:
                 film.add(frame, when)
                 self.pace.at(film.frames)
-                if film.frames - film.done >= STARTED:
+                if film.frames - done >= STARTED:
                     self.pace.announce(self.opening)
 
     def _stopped(self, film: Film | None) -> Stopped:

@@ -13,12 +13,15 @@ import torch
 from torch import Tensor
 
 from understudy import weights
-from understudy.errors import BadWeights, MissingFile, UnknownModel
+from understudy.device import ran_out
+from understudy.errors import BadWeights, MissingFile, TooLittleMemory, UnknownModel
 from understudy.generator.generator import Generator, GeneratorConfig
 from understudy.generator.sight import Sight
-from understudy.models import PUBLISHED, Model, weights_file
-from understudy.published import loading
+from understudy.generator.tiny import TinyAutoencoder
+from understudy.models import LCM_LORA, PUBLISHED, TINY, Model, weights_file
+from understudy.published import loading, low_rank
 from understudy.published.plan import best_dtype
+from understudy.published.quick import quickened
 from understudy.weights import About, Weights
 
 FOREIGN: Final = "foreign_below"
@@ -26,6 +29,19 @@ FOREIGN: Final = "foreign_below"
 SLACK: Final = 2.0
 """Where that figure was not measured: so many dB under the mean of the people it was scored on (`psnr`). With an
 autoencoder of 34.7 dB this line had 14 of 15 photographs and paintings below it, and 12 of 14 of the cast above."""
+
+
+@dataclass(frozen=True)
+class Besides:
+    """What a published model is drawn with besides its own weights: see `whole`."""
+
+    offload: tuple[str, ...] = ()
+    distilled: bool = False
+    """With LCM-LoRA added to the U-Net."""
+    preview: bool = False
+    """With the tiny decoder."""
+    compiled: bool = False
+    """Made quicker, where that can be."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,8 @@ class Trained:
     """Differs when those of the motion encoder do: by it codes are known."""
     sight: Sight | None = None
     """What looks at the portrait besides, where the generator is told a context of it."""
+    tiny: TinyAutoencoder | None = None
+    """What decodes instead, for a preview."""
 
     @property
     def foreign_below(self) -> float | None:
@@ -72,8 +90,7 @@ def trained(model: Model, device: torch.device | str = "cpu") -> Trained:
     Errors: `MissingFile` for weights that are not here, `BadWeights` for such as do not fit, `UnknownModel` for a
     model that has no weights of its own."""
     if model in PUBLISHED:
-        files = tuple(_existing(model, name) for name in model.weights)
-        return _whole(model, files, tuple(path.stat().st_mtime_ns for path in files), str(device))
+        return whole(model, device, Besides())
     if model.config is None or len(model.weights) != 2:
         raise UnknownModel(f"{model.name} is not drawn by trained weights of this project", remedy="x-portrait-small")
     paths = tuple(_existing(model, name) for name in model.weights)
@@ -93,14 +110,40 @@ def _made(model: Model, paths: tuple[Path, ...], times: tuple[int, ...], device:
     return Trained(net.to(device), (pictures.about, rest.about), tuple(said), mark, _encoder_mark(model, net))
 
 
+def whole(model: Model, device: torch.device | str, besides: Besides) -> Trained:
+    """A published model, in the type that suits the device, and what it is drawn with besides; made once.
+
+    Errors: as `trained`; `TooLittleMemory`."""
+    files = [*model.weights, *([LCM_LORA] if besides.distilled else []), *([TINY] if besides.preview else [])]
+    paths = tuple(_existing(model, name) for name in files)
+    times = tuple(path.stat().st_mtime_ns for path in paths)
+    try:
+        return _whole(model, paths, times, str(device), besides)
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
+            raise
+        raise TooLittleMemory(
+            f"{model.name} does not fit into the memory of {device}", str(error), f"understudy plan {model.name}"
+        ) from error
+
+
 @lru_cache(maxsize=1)
-def _whole(model: Model, paths: tuple[Path, ...], times: tuple[int, ...], device: str) -> Trained:
-    """A published model, in the type that suits the device."""
+def _whole(model: Model, paths: tuple[Path, ...], times: tuple[int, ...], device: str, besides: Besides) -> Trained:
+    """`times`: when the files were changed."""
     dtype = best_dtype(torch.device(device))
-    net = loading.generator(paths[0], dtype, device)
-    sees = loading.sight(paths[1], dtype, device) if len(paths) > 1 else None
+    net = loading.generator(paths[0], dtype, device, besides.offload)
+    sees = loading.sight(paths[1], dtype, device) if len(model.weights) > 1 else None
+    warnings = list[str]()
+    if besides.distilled:
+        changes, unknown = low_rank.read(paths[len(model.weights)], low_rank.changeable(net.unet))
+        low_rank.add(net.unet, changes)
+        if unknown:
+            warnings.append(f"{LCM_LORA} also changes what is not here: {len(unknown)} names, such as {unknown[0]}")
+    if besides.compiled:
+        warnings += quickened(net)
+    tiny = loading.tiny(paths[-1], dtype, device) if besides.preview else None
     mark = "; ".join(map(loading.mark, paths))
-    return Trained(net, (), (), mark, _encoder_mark(model, net), sees)
+    return Trained(net, (), tuple(warnings), mark, _encoder_mark(model, net), sees, tiny)
 
 
 def _encoder_mark(model: Model, net: Generator) -> str:
@@ -130,6 +173,11 @@ def _config(model: Model, pictures: About, rest: About) -> GeneratorConfig:
             "weights of one training",
         )
     return replace(own, autoencoder=pictures.config)
+
+
+def weights_of(model: Model) -> Path:
+    """The file of a published model's generator. Errors: `MissingFile`."""
+    return _existing(model, model.weights[0])
 
 
 def _existing(model: Model, name: str) -> Path:

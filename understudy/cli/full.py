@@ -94,7 +94,7 @@ def fetch(
         say.line(f"here: {path}")
     for words in found.by_hand:
         say.line(f"by hand: {words}")
-    if not found.by_hand:
+    if not found.by_hand and published.converted:
         say.line(f"then: understudy weights convert {' '.join(map(str, found.here))} -o {published.name}")
     if json:
         here = [str(path) for path in found.here]

@@ -44,6 +44,12 @@ class Driver(str, Enum):
     direct, bridge = "direct", "bridge"
 
 
+class Sampler(str, Enum):
+    """What leads from noise to a picture."""
+
+    ddim, euler, heun, dpm_solver, unipc, lcm = "ddim", "euler", "heun", "dpm_solver", "unipc", "lcm"
+
+
 class License(str, Enum):
     """What the film shall be free for."""
 

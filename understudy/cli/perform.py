@@ -21,6 +21,7 @@ from understudy.cli.options import (
     MaxSize,
     Model,
     Out,
+    Sampler,
     Seed,
     Sign,
 )
@@ -41,6 +42,30 @@ def animate(
     steps: Annotated[
         int | None, typer.Option("--steps", help="Denoising steps, for diffusion models.", show_default=False)
     ] = None,
+    sampler: Annotated[
+        Sampler | None,
+        typer.Option(
+            "--sampler",
+            help="From noise to pictures, for diffusion models; dpm_solver and unipc need 15 to 20 steps, lcm 4 to 8 "
+            "(with LCM-LoRA, which `understudy fetch lcm-lora` gets).",
+            show_default=False,
+        ),
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(
+            "--guidance", help="How far to follow portrait and driver; 1 halves the work.", show_default=False
+        ),
+    ] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Published models: with the tiny decoder, quicker and softer.")
+    ] = False,
+    parity: Annotated[
+        bool, typer.Option("--parity", help="Published models: as their released scripts draw, faults included.")
+    ] = False,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Published models on a GPU: some minutes first, then quicker.")
+    ] = False,
     crop: Annotated[
         bool, typer.Option("--crop/--paste", help="The face's square alone, or the whole picture.")
     ] = False,
@@ -95,6 +120,11 @@ def animate(
                 model=model,
                 seed=seed,
                 steps=steps,
+                sampler=None if sampler is None else sampler.value,
+                guidance=guidance,
+                preview=preview,
+                parity=parity,
+                compile=compile,
                 crop=crop,
                 relative=relative,
                 strength=strength,

@@ -85,13 +85,29 @@ def dpm_solver(denoise: Denoise, noisy: Tensor, levels: Tensor, schedule: Schedu
     for here, there in _rows(noisy, levels):
         clean = denoise(noisy, here)
         gain = _log_ratio(there, schedule) - _log_ratio(here, schedule)
-        believed = clean
-        if last_clean is not None:
-            usable = gain.isfinite() & last_gain.isfinite() & (gain > 0) & (last_gain > 0)
-            weight = torch.where(usable, gain / (2 * last_gain), 0.0)
-            believed = clean + spread(weight, clean) * (clean - last_clean)
+        believed = clean if last_clean is None else _drawn_on(clean, last_clean, gain, last_gain)
         noisy = moved(noisy, believed, here, there, schedule)
         last_clean, last_gain = clean, gain
+        yield noisy
+
+
+def unipc(denoise: Denoise, noisy: Tensor, levels: Tensor, schedule: Schedule) -> Iterator[Tensor]:
+    """Third order at one evaluation a step: UniPC (Zhao et al. 2023, order 2, B = expm1, the clean guess predicted).
+
+    It is DPM-Solver++(2M)'s step, taken once more when the guess at its end is there: no evaluation is made for that.
+    What is yielded after each step, and so the end, is not corrected yet."""
+    cleans, gains = list[Tensor](), list[Tensor]()  # of the last step and of the one before
+    begun, since = noisy, torch.zeros(())  # where the last step began, and its level
+    for here, there in _rows(noisy, levels):
+        clean = denoise(noisy, here)
+        if cleans:
+            again = moved(begun, _believed_after(clean, cleans, gains), since, here, schedule)
+            noisy = torch.where(spread(_usable(gains[-1]), noisy), again, noisy)
+        gain = _log_ratio(there, schedule) - _log_ratio(here, schedule)
+        believed = _drawn_on(clean, cleans[-1], gain, gains[-1]) if cleans else clean
+        begun, since = noisy, here
+        noisy = moved(noisy, believed, here, there, schedule)
+        cleans, gains = [*cleans[-1:], clean], [*gains[-1:], gain]
         yield noisy
 
 
@@ -140,6 +156,15 @@ def trailing_levels(steps: int, *, of: int = 1000) -> Tensor:
     return torch.cat([visited.div(of).float(), torch.zeros(1)])
 
 
+def lcm_levels(steps: int, *, of: int = 1000, known: int = 50) -> Tensor:
+    """The training steps of LCM-LoRA, then clean: of the `known` ones that it was distilled at, 19 to 999, `steps` as
+    far apart as can be, from the last one on (diffusers' LCMScheduler). Errors: `BadOption` for more than there are."""
+    if steps > known:
+        raise BadOption(f"LCM-LoRA was distilled at {known} steps", f"{steps} were asked for", "4 to 8")
+    chosen = (torch.arange(_at_least_one(steps), dtype=torch.float64) * known / steps).floor()
+    return torch.cat([((known - chosen) * (of // known)).div(of).float(), torch.zeros(1)])
+
+
 def _rows(noisy: Tensor, levels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Each step's level before and after, (f,), on the device of `noisy`."""
     if levels.ndim == 1:
@@ -168,6 +193,38 @@ def _along(noisy: Tensor, slope: Tensor, clean: Tensor, here: Tensor, there: Ten
 def _log_ratio(level: Tensor, schedule: Schedule) -> Tensor:
     """log(alpha / sigma), infinite at the ends."""
     return schedule.alpha(level).log() - schedule.sigma(level).log()
+
+
+def _usable(gain: Tensor) -> Tensor:
+    """Whether a step went on, and not to the very end."""
+    return gain.isfinite() & (gain > 0)
+
+
+def _drawn_on(clean: Tensor, last_clean: Tensor, gain: Tensor, last_gain: Tensor) -> Tensor:
+    """The guess in the middle of the step to come, on the straight line through this guess and the last."""
+    weight = torch.where(_usable(gain) & _usable(last_gain), gain / (2 * last_gain), 0.0)
+    return clean + spread(weight, clean) * (clean - last_clean)
+
+
+def _believed_after(clean: Tensor, cleans: list[Tensor], gains: list[Tensor]) -> Tensor:
+    """What the last step should have believed, now that the guess `clean` at its end is known: the mean, as its path
+    weighs it, of the curve through that guess, the one at its beginning, and the one before that if there is any."""
+    gain = gains[-1].double()
+    scale = torch.expm1(-gain)
+    first = -scale / gain - 1  # of gain * 1, 1/2, 1/6 ..., without the terms that are exact already
+    second = -first / gain - 0.5
+    whole, half = first / scale, 2 * second / scale
+    if len(cleans) == 1:
+        back, ends = torch.zeros_like(gain), torch.full_like(gain, 0.5)
+    else:
+        ratio = -gains[0].double() / gain
+        curved = _usable(gains[0])
+        back = torch.where(curved, (half - whole) / (ratio - 1), 0.0)
+        ends = torch.where(curved, whole - back, 0.5)
+        back = torch.where(curved, back / ratio, 0.0)
+    back, ends = (torch.where(_usable(gains[-1]), weight, 0.0).to(clean.dtype) for weight in (back, ends))
+    before = cleans[0] - cleans[-1]
+    return cleans[-1] + spread(back, clean) * before + spread(ends, clean) * (clean - cleans[-1])
 
 
 def _lost(here: Tensor, there: Tensor, schedule: Schedule) -> Tensor:

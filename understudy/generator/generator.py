@@ -42,12 +42,14 @@ SAMPLERS: dict[str, Callable[[Denoise, Tensor, Tensor, Schedule], Iterator[Tenso
     "euler": samplers.euler,
     "heun": samplers.heun,
     "dpm_solver": samplers.dpm_solver,
+    "unipc": samplers.unipc,
 }
 SPACINGS: dict[str, Callable[[int], Tensor]] = {
     "even": samplers.even_levels,
     "latent_diffusion": samplers.latent_diffusion_levels,
     "leading": samplers.leading_levels,
     "trailing": samplers.trailing_levels,
+    "lcm": samplers.lcm_levels,
 }
 FRESH = 0xF2E5
 """The purpose of a step's own noise: of the steps after it as well, counted on."""
@@ -122,15 +124,17 @@ class GeneratorConfig:
 @dataclass(frozen=True, kw_only=True)
 class Manner:
     """How to draw: nothing of it shapes the weights. `guidance` 1 is none, and half the work; `alike`: how much of the
-    noise is the same in all frames, see `alike_noise`."""
+    noise is the same in all frames, see `alike_noise`; `window`: frames that are drawn together, where that is not as
+    many as the generator has learnt, and less memory."""
 
     steps: int
-    sampler: Literal["ddim", "euler", "heun", "dpm_solver", "consistency"]
-    spacing: Literal["even", "latent_diffusion", "leading", "trailing"]
+    sampler: Literal["ddim", "euler", "heun", "dpm_solver", "unipc", "consistency"]
+    spacing: Literal["even", "latent_diffusion", "leading", "trailing", "lcm"]
     guidance: float
     seed: int = 0
     alike: float = 0.0
     decoded_together: int = 4
+    window: int | None = None
 
 
 @dataclass(frozen=True)
@@ -276,10 +280,12 @@ class Generator(nn.Module):
             yield from self.decoded(latents, manner)
 
     @torch.no_grad()
-    def decoded(self, latents: Tensor, manner: Manner) -> Iterator[Tensor]:
-        """The frames of what `latents` yields, some at a time."""
+    def decoded(
+        self, latents: Tensor, manner: Manner, decode: Callable[[Tensor], Tensor] | None = None
+    ) -> Iterator[Tensor]:
+        """The frames of what `latents` yields, some at a time; `decode`: by another decoder of the same latents."""
         for some in torch.split(latents, manner.decoded_together):
-            yield self.autoencoder.decode(some)
+            yield self.autoencoder.decode(some) if decode is None else decode(some)
 
     @torch.no_grad()
     def latents(
@@ -301,7 +307,7 @@ class Generator(nn.Module):
         config = self.config
         levels = SPACINGS[manner.spacing](manner.steps).to(likeness.latents.device)
         shape = likeness.latents.shape[1:]
-        notes_at = self._reader(likeness)
+        notes_at = self._reader(likeness, levels)
         begin = self._beginning(likeness)
 
         def sample(window: Window, told: list[Cues], known: Tensor | None) -> Tensor:
@@ -324,7 +330,11 @@ class Generator(nn.Module):
         told = self._frame_by_frame(cues)
         if begun is not None:
             told = islice(told, begun.first - first_cue(begun), None)
-        yield from overlapped(sample, told, size=config.window, overlap=config.overlap, begun=begun)
+        yield from overlapped(sample, told, size=self.window(manner), overlap=config.overlap, begun=begun)
+
+    def window(self, manner: Manner) -> int:
+        """Frames that are drawn together."""
+        return self.config.window if manner.window is None else manner.window
 
     def _frame_by_frame(self, cues: Iterable[Cues]) -> Iterator[Cues]:
         """Cues of single frames, their hints encoded: once, for all windows and steps."""
@@ -336,8 +346,9 @@ class Generator(nn.Module):
             for frame in range(len(group)):
                 yield encoded[frame : frame + 1]
 
-    def _reader(self, likeness: Likeness) -> Callable[[Tensor], list[Note]]:
-        """Notes for a level, as the keys and values that the U-Net sees in them: read once for each level."""
+    def _reader(self, likeness: Likeness, levels: Tensor) -> Callable[[Tensor], list[Note]]:
+        """Notes for one of some levels, as the keys and values that the U-Net sees in them: read once for each, when it
+        is first asked for."""
         kept: dict[float, list[Note]] = {}
 
         def notes_at(level: Tensor) -> list[Note]:
@@ -368,18 +379,33 @@ class Generator(nn.Module):
         nobody = context if self.context is not None else torch.zeros_like(context)
 
         def told(noisy: Tensor, level: Tensor) -> Tensor:
-            nets = zip(self.control_nets, encoded.hints, strict=True)
-            controls = added([net(noisy[None], level[None], context, hint) for net, hint in nets])
-            notes = notes_at(level)
-            answer: Tensor = self.unet(noisy[None], level[None], context, notes=notes, controls=controls, code=code)
-            return answer[0]
+            return self.informed(noisy[None], level[None], context, encoded.hints, notes_at(level), code)[0]
 
         def untold(noisy: Tensor, level: Tensor) -> Tensor:
-            answer: Tensor = self.unet(noisy[None], level[None], nobody, code=still_code)
-            return answer[0]
+            return self.uninformed(noisy[None], level[None], nobody, still_code)[0]
 
         schedule, prediction = self.config.schedule, self.config.prediction
         return guided(denoiser(told, schedule, prediction), denoiser(untold, schedule, prediction), guidance)
+
+    def informed(
+        self,
+        noisy: Tensor,
+        level: Tensor,
+        context: Tensor,
+        hints: tuple[Tensor, ...],
+        notes: Sequence[Note],
+        code: Tensor | None,
+    ) -> Tensor:
+        """What the U-Net answers where it is told everything: see its `forward`; `hints` are encoded."""
+        nets = zip(self.control_nets, hints, strict=True)
+        controls = added([net(noisy, level, context, hint) for net, hint in nets])
+        answer: Tensor = self.unet(noisy, level, context, notes=notes, controls=controls, code=code)
+        return answer
+
+    def uninformed(self, noisy: Tensor, level: Tensor, context: Tensor, code: Tensor | None) -> Tensor:
+        """What it answers without portrait and controls."""
+        answer: Tensor = self.unet(noisy, level, context, code=code)
+        return answer
 
 
 def _watched(

@@ -63,7 +63,7 @@ def convert(
     another shape or type or is not a number, and, if `strict`, lists what is unknown."""
     if out.exists() and not force:
         raise Exists(f"{out} is already there", remedy="--force, which replaces it")
-    if not published.tables():
+    if not published.converted:
         raise BadOption(f"{published.name} is not converted", published.what, "fetching it is enough")
     out.parent.mkdir(parents=True, exist_ok=True)
     paths = list(paths)

@@ -46,8 +46,8 @@ class Costs:
 class Sizes:
     """Bytes in the compute type: weights part by part, and what else there is at once for a window of frames."""
 
-    drawing: int  # U-Net, control nets and context
-    reading: int  # reference net, motion encoder
+    drawing: int  # U-Net, control nets and motion encoder
+    reading: int  # reference net
     pictures: int  # autoencoder
     notes: int  # kept keys and values, of one level
     window: int  # the U-Net's pass over a window of `frames`, beyond weights and notes
@@ -121,8 +121,9 @@ def sizes(config: GeneratorConfig, frames: int, dtype: torch.dtype = torch.bfloa
         return net.unet(given.noisy, given.level, given.context, notes=remembered, controls=controls, code=given.code)
 
     latents = torch.empty(1, config.unet.channels, config.side, config.side, device="meta")
-    drawing = _weight(net.unet) + sum(map(_weight, net.control_nets))
-    reading = _weight(net.reference) + (_weight(net.encoder) if net.encoder is not None else 0)
+    small = [] if net.encoder is None else [net.encoder]
+    drawing = _weight(net.unet) + sum(map(_weight, [*net.control_nets, *small]))
+    reading = _weight(net.reference)
     kept = sum(_bytes(part) for note in remembered for part in note)
     return Sizes(
         drawing=drawing,

@@ -26,6 +26,17 @@ ROOM: Final = 1.1
 SMOOTH: Final = 5.0  # frames
 
 
+# fmt: off
+SIXTY_EIGHT: Final = (
+    162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389,
+    71, 63, 105, 66, 107, 336, 296, 334, 293, 301, 168, 197, 5, 4, 75, 97, 2, 326, 305,
+    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
+    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,
+)
+# fmt: on
+"""Those of MediaPipe's 478 points that stand for the published 68: jaw, brows, nose, eyes, lips."""
+
+
 def frames_taken(count: int, *, start: int = 0, out_frames: int = 0, skip: int = 1) -> range:
     """Which of `count` driving frames X-Portrait's script draws: all for 0; for -1, which its own example has, all but
     the last."""
@@ -53,9 +64,39 @@ def patched(pictures: Tensor, middles: Tensor) -> Tensor:
     return shown
 
 
+def landmarks(points: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
+    """68 points (..., 68, 2) in pixels of a picture squeezed to 256x256, from MediaPipe's 478 (..., 478, 2 or 3) in
+    pixels of one of that height and width."""
+    scale = np.array([SMALL / width, SMALL / height], np.float32)
+    return np.asarray((points[..., SIXTY_EIGHT, :2] + 0.5) * scale - 0.5, np.float32)
+
+
+def squeezed(picture: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.float32]:
+    """A picture (h, w, 3) as a square one, in [0, 1], whatever its shape: as scikit-image's `resize` does it, blurred
+    where it shrinks, then read between pixels."""
+    high, wide = (_reading(length, side) for length in picture.shape[:2])
+    return np.asarray(np.einsum("yh,hwc,xw->yxc", high, picture / 255.0, wide, optimize=True), np.float32)
+
+
 def left_square(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """What X-NeMo's script keeps of a driving frame (h, w, 3): as many columns as there are rows, from the left."""
     return picture[:, : picture.shape[0]]
+
+
+def portrait_square(box: Floats, height: int, width: int) -> tuple[int, int, int, int, int]:
+    """The square that X-NeMo's script shows of a portrait whose face is in a box (left, top, right, bottom): left, top,
+    right, bottom, in a picture that has been given a black border of the last number; twice as wide as the face."""
+    left, top, right, bottom = box
+    wide, high = right - left, bottom - top
+    across, down = max(0.5, (2 * high - wide) / (2 * wide)), max(0.5, (2 * wide - high) / (2 * high))
+    square = [int(left - across * wide), int(top - down * high), int(right + across * wide), int(bottom + down * high)]
+    for low, far, length in ((0, 2, width), (1, 3, height)):
+        before, after = -square[low], square[far] - length
+        if before + after <= 0 and max(before, after) > 0:  # it fits, moved
+            shift = before if before > 0 else -after
+            square[low], square[far] = square[low] + shift, square[far] + shift
+    border = max(-square[0], -square[1], square[2] - width, square[3] - height, 0)
+    return square[0] + border, square[1] + border, square[2] + border, square[3] + border, border
 
 
 def widened(box: Floats, height: int, width: int) -> Floats:
@@ -97,3 +138,31 @@ def _placed(middle: Floats, size: Floats, height: int, width: int) -> Floats:
 def _outside(box: Floats, height: int, width: int) -> bool:
     left, top, right, bottom = box
     return bool(left < 0 or top < 0 or right > width - 1 or bottom > height - 1)
+
+
+def _reading(length: int, side: int) -> npt.NDArray[np.float64]:
+    """(side, length): how much each pixel of a row counts in each pixel of the shorter or longer row."""
+    factor = length / side
+    at = (np.arange(side) + 0.5) * factor - 0.5
+    low = np.floor(at).astype(np.intp)
+    read = np.zeros((side, length))
+    for offset, share in ((0, 1 - (at - low)), (1, at - low)):
+        np.add.at(read, (np.arange(side), _mirrored(low + offset, length)), share)
+    deviation = max(0.0, (factor - 1) / 2)
+    if deviation == 0:
+        return read
+    reach = int(4 * deviation + 0.5)
+    away = np.arange(-reach, reach + 1)
+    bell = np.exp(-0.5 * (away / deviation) ** 2)
+    blurred = np.zeros((length, length))
+    for step, share in zip(away, bell / bell.sum(), strict=True):
+        np.add.at(blurred, (np.arange(length), _mirrored(np.arange(length) + step, length)), share)
+    return np.asarray(read @ blurred, np.float64)
+
+
+def _mirrored(index: npt.NDArray[np.intp], length: int) -> npt.NDArray[np.intp]:
+    """Places beyond the ends of a row, mirrored about the middles of its outermost pixels."""
+    if length == 1:
+        return np.zeros_like(index)
+    index = np.abs(index) % (2 * length - 2)
+    return np.asarray(np.where(index < length, index, 2 * length - 2 - index), np.intp)

@@ -17,22 +17,39 @@ from torch import Tensor, nn
 
 from understudy import weights
 from understudy.errors import BadWeights
-from understudy.generator.generator import Generator, GeneratorConfig
+from understudy.generator.generator import GeneratorConfig
 from understudy.generator.sight import Sight, SightConfig
+from understudy.generator.tiny import TinyAutoencoder, TinyAutoencoderConfig
 from understudy.motion.encoder import Encoder
+from understudy.published.thrifty import PARTS, Thrifty
 
 
-def generator(path: Path, dtype: torch.dtype, device: torch.device | str) -> Generator:
-    """A converted file's generator. Errors: `BadWeights` for what is not a file of ours, or not of a generator, and
-    that lists what is missing or does not fit."""
-    with _file(path) as (config, tensors):
-        if not isinstance(config, GeneratorConfig):
-            raise BadWeights(f"{path} is not of a generator", f"{type(config).__name__}", "understudy weights convert")
-        with torch.device("meta"):
-            net = Generator(replace(config, encoder=None))
-        net.config = config
-        net.encoder = Encoder(config.encoder) if config.encoder else None  # it has tables that no file holds
-        _fill(net, tensors, path, dtype, device)
+def config(path: Path) -> GeneratorConfig:
+    """What a converted file's generator is. Errors: `BadWeights` for what is no file of ours, or not of a generator."""
+    with _file(path) as (found, _):
+        if not isinstance(found, GeneratorConfig):
+            raise BadWeights(f"{path} is not of a generator", f"{type(found).__name__}", "understudy weights convert")
+        return found
+
+
+def generator(path: Path, dtype: torch.dtype, device: torch.device | str, offload: tuple[str, ...] = ()) -> Thrifty:
+    """A converted file's generator; what is in `offload` is not on the device, see `thrifty`. Errors: `BadWeights` as
+    `config`, and one that lists what is missing or does not fit."""
+    known = config(path)
+
+    def refill(name: str, where: torch.device) -> None:
+        with _file(path) as (_, tensors):
+            own = {key.removeprefix(f"{name}."): get for key, get in tensors.items() if key.startswith(f"{name}.")}
+            _fill(net.get_submodule(name), own, path, dtype, where)
+
+    with torch.device("meta"):
+        net = Thrifty(replace(known, encoder=None), refill)
+    net.config = known
+    net.encoder = Encoder(known.encoder) if known.encoder else None  # it has tables that no file holds
+    away = tuple(f"{PARTS[part]}." for part in offload)
+    with _file(path) as (_, tensors):
+        _fill(net, tensors, path, dtype, device, away)
+    net.sent_away(offload)
     return net.eval()
 
 
@@ -42,6 +59,16 @@ def sight(path: Path, dtype: torch.dtype, device: torch.device | str) -> Sight:
         if not isinstance(config, SightConfig):
             raise BadWeights(f"{path} is not CLIP's picture tower", f"{type(config).__name__}", "weights convert")
         net = Sight(config)
+        _fill(net, tensors, path, dtype, device)
+    return net.eval()
+
+
+def tiny(path: Path, dtype: torch.dtype, device: torch.device | str) -> TinyAutoencoder:
+    """The tiny decoder, converted. Errors: as `generator`."""
+    with _file(path) as (found, tensors):
+        if not isinstance(found, TinyAutoencoderConfig):
+            raise BadWeights(f"{path} is not the tiny decoder", f"{type(found).__name__}", "weights convert")
+        net = TinyAutoencoder(found)
         _fill(net, tensors, path, dtype, device)
     return net.eval()
 
@@ -57,9 +84,14 @@ def mark(path: Path) -> str:
 
 
 def _fill(
-    net: nn.Module, tensors: Mapping[str, Any], path: Path, dtype: torch.dtype, device: torch.device | str
+    net: nn.Module,
+    tensors: Mapping[str, Any],
+    path: Path,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    away: tuple[str, ...] = (),
 ) -> None:
-    """Puts weights where they belong, one at a time."""
+    """Puts weights where they belong, one at a time; those whose names begin with one of `away` belong nowhere now."""
     places = {name: value for name, value in net.state_dict().items() if "position_ids" not in name}
     missing = [name for name in places if name not in tensors]
     if missing:
@@ -67,12 +99,17 @@ def _fill(
             f"{path} leaves {len(missing)} of {len(places)} places empty", ", ".join(missing), "another file"
         )
     for name, place in places.items():
+        if name.startswith(away):
+            continue
         value: Tensor = tensors[name]()
         if value.shape != place.shape:
             raise BadWeights(f"{path} does not fit", f"{name}: {tuple(value.shape)} for {tuple(place.shape)}")
         value = value.to(device, dtype if value.is_floating_point() else value.dtype)
         net.load_state_dict({name: value}, strict=False, assign=True)
-    net.to(device)  # what no file holds
+    for part in net.modules():  # what no file holds
+        for name, value in part.named_buffers(recurse=False):
+            if not value.is_meta:
+                setattr(part, name, value.to(device))
     for parameter in net.parameters():
         parameter.requires_grad_(False)
 

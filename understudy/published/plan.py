@@ -64,14 +64,17 @@ def plan(
     steps: int | None = None,
     teraflops: float | None = None,
     preview: bool = False,
+    config: GeneratorConfig | None = None,
+    manner: Manner | None = None,
 ) -> Plan:
-    """The quickest way of drawing that fits; the smallest, which then does not, where none does.
+    """The quickest way of drawing that fits; the smallest, which then does not, where none does. `config`, `manner`: of
+    a generator that is not quite the model's own, and of drawing otherwise than usual.
 
     Errors: `UnknownModel` for one without networks; those of `device.choose`."""
     if model.config is None or model.manner is None:
         raise UnknownModel(f"{model.name} needs no plan", "it has no networks", "x-portrait or x-portrait-2")
     here = devices.choose(device)
-    config, manner = model.config(), model.manner()
+    config, manner = config or model.config(), manner or model.manner()
     manner = manner if steps is None else replace(manner, steps=steps)
     dtype = best_dtype(here)
     pace = teraflops * 1e12 if teraflops is not None else measured(here, dtype) * SHARE[here.type]
@@ -99,6 +102,12 @@ def plan(
         if latest.fits:
             break
     return latest
+
+
+def least(found: Plan, config: GeneratorConfig, manner: Manner) -> Plan:
+    """What takes least memory, for when a plan has turned out to take more than there is."""
+    *_, smallest = ways(found, config, manner, getattr(torch, found.dtype), found.teraflops * 1e12)
+    return smallest
 
 
 def ways(begun: Plan, config: GeneratorConfig, manner: Manner, dtype: torch.dtype, pace: float) -> Iterator[Plan]:
@@ -219,18 +228,25 @@ def in_bytes(words: str) -> int:
 
 def sentences(found: Plan) -> list[str]:
     """A plan in words."""
-    gone = {"reading": "the reference net leaves once it has read", "pictures": "the autoencoder comes only to decode"}
-    kept = "; ".join(gone[name] for name in found.offload) or "everything stays on the device"
     verdict = "fits" if found.fits else "does not fit"
     of = f" of {_gigabytes(found.available)}" if found.available else ""
     lines = [
         f"{found.model} on {found.device}: {verdict}, {_gigabytes(found.memory)}{of}",
-        f"{found.dtype}, windows of {found.window} frames that share {found.overlap}, "
-        f"{found.decoded_together} frames decoded at once; {kept}",
+        f"{found.dtype}, {placed(found)}",
         f"{found.steps} steps, {found.flops / 1e12:.1f} TFLOP a frame at {found.teraflops:.2f} TFLOP/s: "
         f"{pace(found.seconds)}",
     ]
     return lines + ([advice(found)] if advice(found) else [])
+
+
+def placed(found: Plan) -> str:
+    """How a plan keeps within its memory."""
+    gone = {"reading": "the reference net leaves once it has read", "pictures": "the autoencoder comes only to decode"}
+    kept = "; ".join(gone[name] for name in found.offload) or "everything stays on the device"
+    return (
+        f"windows of {found.window} frames that share {found.overlap}, {found.decoded_together} "
+        f"frame{'s' if found.decoded_together > 1 else ''} decoded at once; {kept}"
+    )
 
 
 def advice(found: Plan) -> str:

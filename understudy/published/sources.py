@@ -47,6 +47,8 @@ class Published:
     tables: Callable[[], tuple[Table, ...]]
     places: Callable[[], Places]
     config: Callable[[], Any]
+    converted: bool = True
+    """Whether it has to be: what is added to other weights is taken as it is."""
 
 
 def named(name: str) -> Published:
@@ -245,6 +247,7 @@ LCM: Final = Published(
             address=f"{HUB}/latent-consistency/lcm-lora-sdv1-5/resolve/main/pytorch_lora_weights.safetensors",
         ),
     ),
+    converted=False,
     tables=lambda: (),  # it is added to other weights: see `low_rank`
     places=lambda: {},
     config=lambda: None,
