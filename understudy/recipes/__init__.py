@@ -175,9 +175,9 @@ COURSES = (
         name="x-portrait-2-small",
         makes="X-Portrait 2 small, all stages",
         stages=(
-            ("x-portrait-2-small-expression", 0.1),
-            ("x-portrait-2-small-together", 0.78),
-            ("x-portrait-2-small-time", 0.12),
+            ("x-portrait-2-small-expression", 0.25),
+            ("x-portrait-2-small-together", 0.65),
+            ("x-portrait-2-small-time", 0.1),
         ),
     ),
 )

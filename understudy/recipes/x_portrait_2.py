@@ -78,7 +78,7 @@ def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
         masked=0.3,
         dropout=0.0,
         alike=0.2,
-        read=0.5,
+        read=1.0 if stage == "expression" else 0.5,
         adversary=0.0,
         head=small_head(),
         dropped=0.05,
