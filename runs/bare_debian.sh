@@ -57,7 +57,7 @@ rm -rf "$root/source" "$root/wheels" "$root/build"
 inside id understudy >/dev/null 2>&1 || inside useradd --create-home understudy
 
 step 'It animates, as nobody in particular'
-cat >"$root/home/understudy/try.sh" <<'SHELL'
+cat >"$root/opt/understudy/try.sh" <<'SHELL'
 set -eu
 export PATH=/opt/understudy/bin:/usr/bin:/bin
 cd "$(mktemp -d)"
@@ -80,5 +80,5 @@ if frames != told["frames"] or frames != sum(1 for _ in understudy.read("driving
 print(f"{frames} frames; {understudy.__file__}")
 PYTHON
 SHELL
-inside su understudy -s /bin/sh /home/understudy/try.sh
+inside su understudy -s /bin/sh /opt/understudy/try.sh
 step 'The bare Debian animates'
