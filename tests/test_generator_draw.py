@@ -251,7 +251,7 @@ def test_training_and_drawing_ask_the_same_net(kind: str) -> None:
     with torch.no_grad():
         trained = generator(noisy, level, portrait=likeness.latents, cues=cues, context=likeness.context)
         encoded = together(list(generator._frame_by_frame([cues])))
-        denoise = generator._denoise(likeness, generator._reader(likeness), encoded, None, 1.0)
+        denoise = generator._denoise(likeness, generator._reader(likeness, level[0]), encoded, None, 1.0)
         wanted = clean_in(trained[0], noisy[0], level[0], generator.config.schedule, generator.config.prediction)
         assert torch.allclose(denoise(noisy[0], level[0]), wanted, atol=1e-5)
 

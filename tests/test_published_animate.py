@@ -104,7 +104,7 @@ def test_what_is_expected() -> None:
     assert manners.expected(small, usual, None) == ""
     other = choices.Choices(sampler="unipc")
     found = manners.expected(manners.manner_of(models.X_PORTRAIT_SMALL, other), other, None)
-    assert found == ": 8 steps of unipc, no guidance"
+    assert found == f": {models.small_manner().steps} steps of unipc, no guidance"
     close = plan(models.X_PORTRAIT, memory=9 << 30, device="cpu", teraflops=300)
     fitted = manners.fitted(manner, close, 16)
     assert "to fit into 9.0 GB" in manners.expected(fitted, usual, close)

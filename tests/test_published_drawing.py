@@ -344,6 +344,11 @@ def test_a_recorded_generator_draws_the_same_film(installed: Path) -> None:
 # --- as released ----------------------------------------------------------------------------------------------------
 
 
+def coarse(picture: Any) -> Any:
+    """Means over 8x8 pixels, of (h, w, 3)."""
+    return picture.reshape(picture.shape[0] // 8, 8, picture.shape[1] // 8, 8, 3).mean((1, 3))
+
+
 def test_a_film_as_released(job: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What `animate` writes is what the script's algorithm makes of the script's own hints."""
 
@@ -370,8 +375,8 @@ def test_a_film_as_released(job: Callable[..., Any], tmp_path: Path, monkeypatch
     released = replace(parity.X_PORTRAIT, steps=2)
     wanted = torch.cat([*parity.shown(net, film(net, picture, cues, released, seed=3), released)])
     shown = ((wanted.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
-    close = [animate_made.decibels(one, other) for one, other in zip(frames, shown, strict=True)]
-    assert min(close) > 20, "but for the film's coding"
+    close = [animate_made.decibels(coarse(one), coarse(other)) for one, other in zip(frames, shown, strict=True)]
+    assert min(close) > 25, "but for the film's coding, which cannot keep the noise that nets of chance draw"
     assert result.reference_frame is not None
 
 

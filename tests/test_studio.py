@@ -221,7 +221,9 @@ def test_what_is_typed_is_said_once(room: Room) -> None:
 
 
 def test_without_espeak_it_is_said_what_to_install(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("understudy.cast.speak.espeak.find_spec", lambda name: None)
+    from understudy.cast.speak import espeak
+
+    monkeypatch.setattr(espeak, "find_spec", lambda name: None)
     said, file = desk.typed("Never said before.", SOMEBODY, room)
     assert file is None and "understudy[tts]" in said
 

@@ -36,7 +36,8 @@ OFTEN: Final = 0.2  # seconds between looks
 POSTER: Final = 320  # pixels of its longer side
 HIGHEST: Final = 720  # pixels of the film with the driver beside
 MOTION: Final = (".safetensors", ".csv")  # endings of files of motion
-UNSEEN: Final = ("mouth", "driver", "reference_frame")  # choices that a voice does not have
+UNSEEN: Final = ("mouth", "driver", "reference_frame", "sampler", "guidance", "preview", "parity", "compile")
+"""Choices that a voice does not have."""
 
 T = TypeVar("T")
 
