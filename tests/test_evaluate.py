@@ -183,6 +183,7 @@ def test_the_command(trained: Generator, tmp_path: Path) -> None:
 def test_what_cannot_be_measured_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     monkeypatch.setattr(models, "weights_file", lambda name: None)
+    monkeypatch.setattr("understudy.animate.trained.weights_file", lambda name: None)
     with MeshFinder() as finder:
         with pytest.raises(UnknownModel):
             entered("x-portrait-tiny", None, cpu, finder)

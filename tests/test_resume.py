@@ -47,6 +47,11 @@ def command(portrait: Path, driver: Path, out: Path) -> list[str]:
     return [sys.executable, "-m", "understudy", "animate", str(portrait), str(driver), "-o", str(out), "--json"]
 
 
+def heard() -> None:
+    """Ctrl-C is not ignored, as it is by what a shell has begun in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def begun(portrait: Path, driver: Path, out: Path, until: int) -> subprocess.Popen[str]:
     """A run that has so many frames safely on the disk."""
     run = subprocess.Popen(
@@ -55,6 +60,7 @@ def begun(portrait: Path, driver: Path, out: Path, until: int) -> subprocess.Pop
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heard,
     )
     state = out.with_name(f"{out.stem}.partial.json")
     deadline = time.monotonic() + 120
