@@ -2,7 +2,7 @@
 
     python bench/full.py                              on a GPU: the whole table, some minutes
     python bench/full.py --compile --graphs           the same, layers compiled and kernels recorded
-    python bench/full.py --picture 256 --frames 16 --steps 2 --only naive,ours     on two CPU cores, bf16, hours
+    python bench/full.py --picture 256 --frames 16 --steps 2 --only naive,ours     on two CPU cores, bf16, 5 minutes
     python bench/full.py --small                      a few seconds, to see that it runs
 
 Weights of chance are as quick as learnt ones. Each measure is a process of its own, so that its peak of memory is its
