@@ -16,6 +16,10 @@ THREADS="${THREADS:-2}" # 1 where another program keeps a core busy: spin barrie
 DEVICE="${DEVICE:-auto}"
 UNDERSTUDY="${UNDERSTUDY:-python -m understudy}"
 
+# A heap in large pages that is not given back between steps (glibc): steps take two thirds of the time, docs/training.md.
+export GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}"
+export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=67108864
+
 # 1. The autoencoder: first draws people of the cast (once), then learns to squeeze them. Look at
 #    OUT/autoencoder-small/sheets: the first sheet is there before the first step, later ones show people who are held out.
 $UNDERSTUDY train autoencoder-small --out "$OUT/autoencoder-small" --shards "$OUT/shards" --device "$DEVICE" \
