@@ -18,10 +18,14 @@ pytest.importorskip("pyarrow")
 
 import itertools
 
+import numpy as np
+from animate_made import driver_frames
 from mill_made import FRAMES, LIMITS, films, gathered
 
 from understudy.cli import main
+from understudy.clip import write
 from understudy.data import mill, tars
+from understudy.data.gather import gather
 from understudy.data.manifest import read_manifest
 from understudy.data.mill import Film, Outcome, Step, films_in, here, local, prepare
 from understudy.data.takes import takes_in
@@ -223,3 +227,16 @@ def test_members_of_a_take_stand_together(footage: list[Film], tmp_path: Path, q
     for path in sorted(tmp_path.glob("*.tar")):
         keys = [each.name.partition(".")[0] for each in tars.members(path)]
         assert len(set(keys)) == 1 + sum(one != other for one, other in itertools.pairwise(keys))
+
+
+def test_a_face_that_leaves_the_picture_is_one_take_and_left_out(tmp_path: Path) -> None:
+    frames = [np.array(frame) for frame in driver_frames(16)]
+    low = round(0.35 * len(frames[0]))  # so far that the chin is out
+    for frame in frames[5:11]:
+        frame[low:] = frame[:-low].copy()
+        frame[:low] = frame[low]
+    write(tmp_path / "film.mp4", frames, fps=25)
+    takes = list(gather(tmp_path / "film.mp4", "film", LIMITS))
+    cut_off = [any(words.startswith("cut off") for words in take.reasons) for take in takes]
+    assert [take.frames for take in takes] == [5, 6, 5] and cut_off == [False, True, False]
+    assert not takes[1].members

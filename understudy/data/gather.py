@@ -68,6 +68,7 @@ class _Roll:
 
     square: Square
     shot: int
+    whole: bool  # whether its square holds the face, or the picture's edge cuts it off
     times: list[float] = field(default_factory=list)
     points: list[npt.NDArray[np.float32]] = field(default_factory=list)
     pictures: list[bytes] = field(default_factory=list)  # JPEG
@@ -91,19 +92,25 @@ def _rolls(clip: Clip, finder: Finder, limits: Limits) -> Iterator[_Roll]:
     roll: _Roll | None = None
     most = max(1, int(limits.longest * float(clip.fps) + 1e-6))
     for seen, picture in pictured(clip.timed(), finder, None, 3):
-        face = seen.face
+        face, sides = seen.face, (picture.shape[1], picture.shape[0])
         if roll is not None and (
-            face is None or seen.shot != roll.shot or len(roll.times) >= most or not _holds(roll.square, face)
+            face is None or seen.shot != roll.shot or len(roll.times) >= most or not _goes_on(roll, face, sides)
         ):
             yield roll
             roll = None
         if face is None:
             continue
         if roll is None:
-            roll = _Roll(framed(face, (picture.shape[1], picture.shape[0])).square, seen.shot)
+            square = framed(face, sides).square
+            roll = _Roll(square, seen.shot, _holds(square, face))
         _add(roll, seen.time, face, picture, finder)
     if roll is not None:
         yield roll
+
+
+def _goes_on(roll: _Roll, face: Face, sides: tuple[int, int]) -> bool:
+    """Whether a face is as the take is: inside its square; or outside of any that could be laid, frame after frame."""
+    return _holds(roll.square, face) if roll.whole else not _holds(framed(face, sides).square, face)
 
 
 def _holds(square: Square, face: Face) -> bool:
@@ -134,6 +141,8 @@ def _take(roll: _Roll, key: str, clip: Clip, voice: npt.NDArray[np.float32] | No
     along = SILENT if heard is None else sync(gaps_of(motion), fps, heard, SOUND)
     found = measured(motion, roll.square.side, roll.looks, roll.others, limits)
     why = reasons(seconds, motion, found, along, limits)
+    if not roll.whole:
+        why.append("cut off: the face leaves the picture")
     frames = moments(motion.times)
     shown = (decoded(roll.pictures[k]) for k in frames)
     take = Take(

@@ -38,7 +38,7 @@ from understudy.data.sieve import Limits
 from understudy.errors import BadOption, BadRun, MissingFile, UnderstudyError
 
 FORMAT: Final = "understudy-shards"
-VERSION: Final = 1
+VERSION: Final = 2
 PARTS: Final = ".parts"
 ABOUT: Final = "about.json"
 MANIFEST: Final = "manifest.parquet"

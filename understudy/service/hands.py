@@ -32,7 +32,7 @@ async def _started(module: str, *words: str, answers: bool) -> asyncio.subproces
         sys.executable, "-m", module, *words,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE if answers else asyncio.subprocess.DEVNULL,
-        env={"MALLOC_ARENA_MAX": "2", **os.environ},  # one for each thread: 20 % more memory after a minute, and never back
+        env={"MALLOC_ARENA_MAX": "2", **os.environ},  # else one a thread, for ever: 20 % more memory
         start_new_session=True,  # Ctrl-C is for the server, which tells them
     )  # fmt: skip
 
