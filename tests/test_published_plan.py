@@ -14,6 +14,7 @@ from torch import nn
 from understudy import models
 from understudy.cli import main
 from understudy.errors import BadOption, UnknownModel
+from understudy.motion.actor import WISHES, Actor
 from understudy.published import flops, plan
 from understudy.published.counts import counted
 from understudy.published.plan import Plan
@@ -179,3 +180,22 @@ def test_counts_part_by_part(model: models.Model, wanted: dict[str, tuple[int, i
     assert wanted.items() <= each.items()
     unet = {part.name: (part.parameters, part.entries) for part in found.published}["U-Net"]
     assert unet == ((1_276_658_564, 1246) if model is models.X_PORTRAIT else (1_684_818_244, 1820))
+
+
+def test_x_actor_at_the_published_depth() -> None:
+    """28 blocks over the code of X-Portrait 2 and its box, hearing wav2vec2's rows; nobody has weights of it."""
+    config = models.x_actor()
+    encoder = models.x_portrait_2().encoder
+    assert encoder is not None and config.motion == encoder.code + 3
+    frames = 2 * config.chunk
+    with torch.device("meta"):
+        net = Actor(config)
+        sound = net.listen(torch.zeros(1, frames + 2 * config.listens, 768))
+        motion, memories = net(
+            torch.zeros(1, frames, config.motion), torch.zeros(1, frames), sound, torch.zeros(1, frames, WISHES)
+        )
+    assert motion.shape == (1, frames, config.motion) and len(memories) == 28
+    found = counted(models.X_ACTOR)
+    assert found.parameters == sum(value.numel() for value in net.parameters())
+    assert {part.name: part.parameters for part in found.parts}["blocks"] > 0.9 * found.parameters
+    assert not models.X_ACTOR.here

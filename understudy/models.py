@@ -384,13 +384,24 @@ X_PORTRAIT_2 = Model(
     config=x_portrait_2,
     manner=published_manner_2,
 )
+X_ACTOR = Model(
+    name="x-actor",
+    draws="nothing itself: makes motion codes of a voice",
+    needs="weights that nobody has published: to be trained",
+    licence="that of whoever trains it; the design is of arXiv 2508.02944",
+    commercial=False,
+    follows="voice",
+    modules=("torch", "transformers"),
+    weights=("x-actor.safetensors",),
+    actor=x_actor,
+)
 LCM_LORA = "lcm-lora-sdv1-5.safetensors"
 """LCM-LoRA, as it is fetched: `--sampler lcm`."""
 TINY = "tiny-autoencoder.safetensors"
 """TAESD, converted: `--preview`."""
 PUBLISHED = (X_PORTRAIT, X_PORTRAIT_2)
 """Whose weights others have published, in files that hold all of their nets."""
-ALL = (WARP, X_PORTRAIT_SMALL, X_PORTRAIT_2_SMALL, X_ACTOR_SMALL, X_PORTRAIT, X_PORTRAIT_2)
+ALL = (WARP, X_PORTRAIT_SMALL, X_PORTRAIT_2_SMALL, X_ACTOR_SMALL, X_PORTRAIT, X_PORTRAIT_2, X_ACTOR)
 
 
 def named(name: str) -> Model:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import torch
+from torch import nn
 
 from understudy.errors import UnknownModel
 from understudy.generator.generator import Generator, part
 from understudy.models import Model
+from understudy.motion.actor import Actor
 from understudy.published.sources import X_PORTRAIT, X_PORTRAIT_2, sight_config
 from understudy.published.tables import NOISE, shapes_of
 
@@ -24,6 +26,20 @@ SAID: Final = {
     "autoencoder": "autoencoder",
     "encoder": "motion encoder",
     "context": "what everybody is told (kept)",
+}
+ACTING: Final = {
+    "motion_in": "motion: in",
+    "ear": "sound",
+    "unheard": "sound: what stands for none",
+    "level_1": "level: in",
+    "level_2": "level: out",
+    "wished": "wishes",
+    "adapted": "adaptive norms of all blocks",
+    "blocks": "blocks",
+    "adapted_out": "the last adaptive norm",
+    "motion_out": "motion: out",
+    "mean": "motion: its mean",
+    "deviation": "motion: its deviation",
 }
 TEXT_TOWER: Final = ("CLIP's text tower (published, not needed here)", 123_060_480, 196)
 """X-Portrait's file has it; one answer of it is kept. A test counts it in transformers' own class."""
@@ -52,24 +68,30 @@ class Counted:
 
 def counted(model: Model) -> Counted:
     """Errors: `UnknownModel` for one without networks; `MissingExtra` where a part is another library's own."""
-    if model.config is None:
+    if model.config is not None:
+        with torch.device("meta"):
+            found = _sums(Generator(model.config()), part)
+        said, published = SAID, _published(model, found)
+    elif model.actor is not None:
+        with torch.device("meta"):
+            found = _sums(Actor(model.actor()), lambda name: name.partition(".")[0])
+        said, published = ACTING, []
+    else:
         raise UnknownModel(f"{model.name} has no networks to count", remedy="x-portrait, x-portrait-2 or a small one")
-    with torch.device("meta"):
-        net = Generator(model.config())
+    parts = [Part(words, *found[name]) for name, words in said.items() if name in found]
+    parameters, entries = (sum(column) for column in zip(*found.values(), strict=True))
+    return Counted(model.name, parts, parameters, entries, published)
+
+
+def _sums(net: nn.Module, part_of: Callable[[str], str]) -> dict[str, list[int]]:
+    """Parameters and tensors of each part of a net."""
     trained = dict(net.named_parameters())
     found: dict[str, list[int]] = {}
     for name, value in net.state_dict().items():
-        numbers = found.setdefault(part(name), [0, 0])
+        numbers = found.setdefault(part_of(name), [0, 0])
         numbers[0] += value.numel() if name in trained else 0
         numbers[1] += 1
-    parts = [Part(said, *found[name]) for name, said in SAID.items() if name in found]
-    return Counted(
-        model.name,
-        parts,
-        sum(each.parameters for each in parts),
-        sum(each.entries for each in parts),
-        _published(model, found),
-    )
+    return found
 
 
 def _published(model: Model, found: dict[str, list[int]]) -> list[Part]:
