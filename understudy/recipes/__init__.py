@@ -64,6 +64,12 @@ def _x_portrait_small(stage: str) -> Recipe:
     return x_portrait_small_stage(stage)
 
 
+def _x_portrait(stage: str) -> Recipe:
+    from understudy.recipes.x_portrait import x_portrait_stage
+
+    return x_portrait_stage(stage)
+
+
 def _portrayal_data(recipe: Any, shards: Path, rank: int, world: int, device: str) -> Iterator[tuple[int, int]]:
     from understudy.recipes.portrayal import prepare
 
@@ -116,11 +122,11 @@ def _stage_2(stage: str, makes: str) -> Training:
     )
 
 
-def _stage(stage: str, makes: str) -> Training:
+def _stage(stage: str, makes: str, small: bool = True) -> Training:
     return Training(
-        name=f"x-portrait-small-{stage}",
+        name=f"x-portrait-small-{stage}" if small else f"x-portrait-{stage}",
         makes=makes,
-        recipe=partial(_x_portrait_small, stage),
+        recipe=partial(_x_portrait_small if small else _x_portrait, stage),
         prepare=_portrayal_data,
         task=_x_portrait_task,
     )
@@ -156,6 +162,9 @@ ALL = (
     _stage_2("expression", "X-Portrait 2 small, stage 1: an encoder of what faces do, by itself"),
     _stage_2("together", "stage 2: the encoder and the generator, end to end"),
     _stage_2("time", "stage 3: films"),
+    _stage("spatial", "X-Portrait at full size, on GPUs, stage 1: notes on the portrait, and the driver's face", False),
+    _stage("local", "stage 2: the driver's eyes and mouth", False),
+    _stage("time", "stage 3: films", False),
 )
 
 
@@ -170,6 +179,11 @@ COURSES = (
             ("x-portrait-small-together", 0.78),
             ("x-portrait-small-time", 0.12),
         ),
+    ),
+    Course(
+        name="x-portrait",
+        makes="X-Portrait at full size, on GPUs, all stages (data=SHARDS)",
+        stages=(("x-portrait-spatial", 0.4), ("x-portrait-local", 0.4), ("x-portrait-time", 0.2)),
     ),
     Course(
         name="x-portrait-2-small",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -115,14 +115,16 @@ def sampled(model: Generator, manner: Manner, seed: int) -> Tensor:
 
 
 def begin(model: Generator, earlier: weights.Weights) -> list[str]:
-    """Put earlier weights into a generator; returns the names of what is new in it. What was learnt of films is left
-    out where this stage has no films: a finished generator may learn on, and looks along time anew.
+    """Put earlier weights into a generator, but for its autoencoder; returns the names of what is new in it. What was
+    learnt of films is left out where this stage has no films: a finished generator may learn on, and looks along time
+    anew.
 
     Raises BadOption where the earlier stage has anything else that has no place here."""
     places = {name: value for name, value in model.state_dict().items() if part(name) != "autoencoder"}
-    if not any(part(name) == "time" for name in places):
-        kept = {name: value for name, value in earlier.tensors.items() if part(name) != "time"}
-        earlier = replace(earlier, tensors=kept)
+    filmed = any(part(name) == "time" for name in places)
+    left_out = {"autoencoder"} if filmed else {"autoencoder", "time"}
+    kept = {name: value for name, value in earlier.tensors.items() if part(name) not in left_out}
+    earlier = replace(earlier, tensors=kept)
     strange = [
         name for name, value in earlier.tensors.items() if name not in places or places[name].shape != value.shape
     ]
@@ -132,6 +134,19 @@ def begin(model: Generator, earlier: weights.Weights) -> list[str]:
         )
     model.load_state_dict(dict(earlier.tensors), strict=False)
     return [name for name in places if name not in earlier.tensors]
+
+
+def copied(model: Generator, new: Set[str]) -> None:
+    """Nets of which all is `new` begin as the backbone wherever they are alike: reference and control nets as they are
+    begun where there is a backbone of Stable Diffusion (AnimateAnyone; ControlNet)."""
+    state = model.state_dict()
+    homes = ("reference.", *(f"controls.{number}." for number in range(len(model.config.controls))))
+    for home in homes:
+        own = [name for name in state if name.startswith(home)]
+        if new >= set(own):
+            alike = {name: state.get(f"unet.{name.removeprefix(home)}") for name in own}
+            found = {name: value for name, value in alike.items() if value is not None}
+            model.load_state_dict({n: v for n, v in found.items() if v.shape == state[n].shape}, strict=False)
 
 
 def places(model: nn.Module, parts: Sequence[str]) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _PICK, _LEVEL, _NOISE, _TOLD = range(0x7870, 0x7874)
 _COMMON = 0x636F6D6D
+_WITHIN = "autoencoder."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,7 @@ class PortrayalRecipe(Recipe):
     frames: int
     """Answers to a question: of one portrait, whose notes are taken once. In films, the frames of a window."""
     rate: float
+    optimiser: Literal["adamw", "muon"]
     data: str
     """The folder of shards of footage, made by `understudy prepare`; "": the cast."""
     cross: bool
@@ -58,7 +60,8 @@ class PortrayalRecipe(Recipe):
     level_middle: float
     level_spread: float
     """Levels of noise: the logistic function of a Gaussian (Esser et al. 2024). Where everything goes is decided at the
-    highest levels, so its middle is high: at 0, one sample in seventy would be noisier than 0.9."""
+    highest levels, so its middle is high: at 0, one sample in seventy would be noisier than 0.9. A spread of 0: all
+    levels alike, as Stable Diffusion was trained."""
     judged: int
     """Held-out questions that are judged."""
     manner: Manner
@@ -168,8 +171,13 @@ def noisy_answers(batch: Batch, moment: Moment, recipe: PortrayalRecipe) -> Nois
     """A level for every frame, but one for a whole film."""
     config, answer = recipe.config, batch["answer"].float()
     films, frames = answer.shape[:2]
-    drawn = moment.chance.normal(1 if recipe.stage == "time" else frames, purpose=_LEVEL)
-    level = (drawn * recipe.level_spread + recipe.level_middle).sigmoid().expand(films, frames).to(answer.device)
+    each = 1 if recipe.stage == "time" else frames
+    if recipe.level_spread:
+        drawn = moment.chance.normal(each, purpose=_LEVEL)
+        level = (drawn * recipe.level_spread + recipe.level_middle).sigmoid()
+    else:
+        level = moment.chance.uniform(each, purpose=_LEVEL)
+    level = level.expand(films, frames).to(answer.device)
     noise = moment.chance.normal(*answer.shape[1:], purpose=_NOISE)
     if recipe.stage == "time":  # as films are drawn
         noise = mixed_noise(moment.chance.normal(1, *answer.shape[2:], purpose=_COMMON), noise, recipe.manner.alike)
@@ -230,7 +238,12 @@ def latents_name(recipe: PortrayalRecipe) -> str:
 
 
 def autoencoder_of(recipe: PortrayalRecipe) -> weights.Weights:
-    return weights.load(found(recipe.autoencoder))
+    """An autoencoder's own file, or what a converted file of a whole generator has of one."""
+    read = weights.load(found(recipe.autoencoder))
+    inner = {name.removeprefix(_WITHIN): value for name, value in read.tensors.items() if name.startswith(_WITHIN)}
+    if not inner:
+        return read
+    return replace(read, about=replace(read.about, config=recipe.config.autoencoder), tensors=inner)
 
 
 def reader(recipe: PortrayalRecipe) -> Autoencoder:

@@ -24,7 +24,8 @@ class Recipe:
     name: str
     plan: Plan
     start: str
-    """A file of weights to begin with, or the name of a shipped one, or "" for chance."""
+    """A file of weights to begin with, or the name of a shipped one, or "" for chance; X-Portrait takes several, with +
+    between them."""
 
 
 def found(name: str) -> Path:

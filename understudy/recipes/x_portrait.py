@@ -29,9 +29,9 @@ from understudy.data.vary import FOOTAGE, varied
 from understudy.errors import BadOption
 from understudy.generator.generator import Cues, Generator, GeneratorConfig
 from understudy.generator.hints import aligned, between, moved, patched, stretched
-from understudy.models import small_manner, x_portrait_small
+from understudy.models import published_manner, small_manner, x_portrait, x_portrait_small
 from understudy.recipes.autoencoder import pixels
-from understudy.recipes.exam import Exam, begin, places
+from understudy.recipes.exam import Exam, begin, copied, places
 from understudy.recipes.portrayal import (
     PortrayalRecipe,
     Question,
@@ -71,6 +71,8 @@ class XPortraitRecipe(PortrayalRecipe):
     """How far drivers are shifted, as a share of the picture: standard deviation."""
     varied: bool
     """Whether drivers are varied as footage is."""
+    copied: bool
+    """Whether reference and control nets begin as the backbone, where they are new."""
 
 
 def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
@@ -91,12 +93,14 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
         pictures=2176 if filmed else 10_240,
         frames=frames,
         rate=3e-3,
+        optimiser="muon",
         local=True,
         data="",
         cross=True,
         stretch=0.2,
         shift=0.008,
         varied=True,
+        copied=False,
         dropped=0.05,
         fine=2.0,
         level_middle=0.8,
@@ -104,6 +108,37 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
         judged=4 if filmed else 24,
         manner=small_manner(),
         storage="int8",
+    )  # fmt: skip
+
+
+def x_portrait_stage(stage: str) -> XPortraitRecipe:
+    """One stage of X-Portrait at full size, on footage (`data=`), behind Stable Diffusion 1.5. The order of the stages,
+    what learns in each, the cross-identity drivers and the window are published; rates, batches and lengths are not,
+    and are those of the nearest published recipe (AnimateAnyone's kind: AdamW, 1e-5). What it would cost:
+    docs/training.md."""
+    steps = {"spatial": 30_000, "local": 30_000, "time": 10_000}[stage]
+    filmed = stage == "time"
+    return replace(
+        x_portrait_small_stage(stage),
+        name=f"x-portrait-{stage}",
+        plan=Plan(
+            steps=steps, batch=8 if filmed else 32, accumulate=1, clip=1.0, warm_up=500, floor=1.0, average=0.9999,
+            bf16=True, seed=0x40 + STAGES.index(stage), judge_every=2000, save_every=500, keep=2,
+        ),
+        start="stable-diffusion-1.5.safetensors",
+        config=x_portrait(),
+        autoencoder="stable-diffusion-1.5.safetensors",
+        frames=16 if filmed else 1,
+        rate=1e-5,
+        optimiser="adamw",
+        copied=True,
+        dropped=0.1,
+        fine=0.0,
+        level_middle=0.0,
+        level_spread=0.0,
+        judged=2 if filmed else 8,
+        manner=published_manner(),
+        storage="bf16",
     )  # fmt: skip
 
 
@@ -194,7 +229,9 @@ def task(recipe: XPortraitRecipe, folder: Path) -> Task:
     model = Generator(config)
     weights.fill(model.autoencoder, autoencoder)
     if recipe.start:
-        begin(model, weights.load(found(recipe.start)))
+        new = [set(begin(model, weights.load(found(name)))) for name in recipe.start.split("+")]
+        if recipe.copied:
+            copied(model, set.intersection(*new))
     elif "backbone" not in LEARNERS[recipe.stage]:
         raise BadOption(
             f"{recipe.name} would learn behind a backbone that has learnt nothing",
@@ -218,7 +255,7 @@ def task(recipe: XPortraitRecipe, folder: Path) -> Task:
         turns=(
             Turn(
                 name="draw", learns=places(model, LEARNERS[recipe.stage]), objective=objective, rate=recipe.rate,
-                betas=(0.9, 0.99), optimiser="muon",
+                betas=(0.9, 0.99), optimiser=recipe.optimiser,
             ),
         ),
         data=Drivers(recipe, shards.Shards(drawn, recipe.pictures), latents),

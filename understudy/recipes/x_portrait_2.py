@@ -69,6 +69,7 @@ def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
         pictures=2176 if filmed else 10_240,
         frames=frames,
         rate=3e-3,
+        optimiser="muon",
         data="",
         cross=True,
         varied=True,
@@ -240,7 +241,7 @@ def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
     turns = [
         Turn(
             name="draw", learns=learns, objective=partial(learning, recipe=recipe), rate=recipe.rate,
-            betas=(0.9, 0.99), optimiser="muon",
+            betas=(0.9, 0.99), optimiser=recipe.optimiser,
         )
     ]  # fmt: skip
     if model.critic is not None:
