@@ -26,7 +26,9 @@ NUMBERS = (
     Number("film", 10, "s", "assumed: the length of a film"),
     Number("rate", 25, "frames/s", "assumed: of films and of footage"),
     Number("warp_cpu", 0.04, "CPU s/frame", "assumed until measured: `understudy bench`, all stages of a 512 px film"),
-    Number("mill_cpu", 0.04, "CPU s/frame", "measured, 180 frames of 1280x720, 7.2 s: `time understudy prepare`"),
+    Number(
+        "mill_cpu", 0.028, "CPU s/frame", "measured, 3,597 frames of eleven clips: `python bench/mill.py CLIPS --ray`"
+    ),
     Number("published", 164, "TFLOP/frame", "counted: X-Portrait as its script runs it, 30 steps, guidance"),
     Number("few_steps", 6.7, "TFLOP/frame", "counted: 4 steps, no guidance, notes kept; needs distilled weights"),
     Number("gpu", 790, "TFLOP/s", "published: an H200 in bf16, without sparsity"),
@@ -34,7 +36,7 @@ NUMBERS = (
     Number("core_hour", 0.04, "$", "assumed: a rented core"),
     Number("gpu_hour", 3.0, "$", "assumed: a rented H200"),
     Number("load", 0.7, "of the time", "assumed: how busy machines are kept"),
-    Number("shard_frame", 50_000, "bytes", "measured, 9.0 MB of 180 frames: `understudy prepare`"),
+    Number("shard_frame", 50_000, "bytes", "measured, 184 MB of 3,597 frames: the same"),
     Number("kept", 0.3, "of footage", "assumed: what the mill keeps; its manifest says it of yours"),
     Number("film_bits", 3e6, "bit/s", "assumed: of films that come and go"),
     Number("training", 30, "samples/s", "assumed: a GPU, full X-Portrait 2, 512x512, bf16"),
