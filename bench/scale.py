@@ -26,9 +26,7 @@ NUMBERS = (
     Number("film", 10, "s", "assumed: the length of a film"),
     Number("rate", 25, "frames/s", "assumed: of films and of footage"),
     Number("warp_cpu", 0.04, "CPU s/frame", "assumed until measured: `understudy bench`, all stages of a 512 px film"),
-    Number(
-        "mill_cpu", 0.028, "CPU s/frame", "measured, 3,597 frames of eleven clips: `python bench/mill.py CLIPS --ray`"
-    ),
+    Number("mill_cpu", 0.028, "CPU s/frame", "measured, 3,597 frames of eleven clips: `python bench/mill.py CLIPS`"),
     Number("published", 164, "TFLOP/frame", "counted: X-Portrait as its script runs it, 30 steps, guidance"),
     Number("few_steps", 6.7, "TFLOP/frame", "counted: 4 steps, no guidance, notes kept; needs distilled weights"),
     Number("gpu", 790, "TFLOP/s", "published: an H200 in bf16, without sparsity"),
