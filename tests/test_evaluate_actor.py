@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from understudy import models
+from understudy import models, weights
 from understudy.cast.speak import acting as acted
 from understudy.cast.speak.acting import Temper
 from understudy.cast.speak.take import Take
@@ -20,6 +20,7 @@ from understudy.motion.actor import Actor
 from understudy.motion.perform import Tempo
 from understudy.motion.space import PLAYED
 from understudy.motion.speech import WIDTH
+from understudy.recipes.x_actor import x_actor_small_recipe
 
 
 def net() -> Actor:
@@ -77,6 +78,8 @@ def test_how_one_performs_follows_from_what_was_learnt() -> None:
     assert actors.tempo_of(known).stabilise == 0 and actors.tempo_of({}) == models.small_tempo()
     assert actors.tempo_of({**known, "objective": "regression"}).steps == 1
     assert actors.tempo_of({**known, "objective": "teacher"}).lag == 8
+    said = weights.as_json(x_actor_small_recipe())  # as a file's header has it
+    assert actors.tempo_of(said) == x_actor_small_recipe().tempo
 
 
 def test_a_folder_without_sound_is_refused(tmp_path: Path) -> None:

@@ -173,7 +173,8 @@ def actor_in(path: Path, device: str) -> tuple[Actor, Tempo]:
 def tempo_of(recipe: Mapping[str, Any]) -> Tempo:
     """As the recipe has it; a regression answers at once, and one who has learnt from a clean past is given one, chunk
     after chunk."""
-    tempo = Tempo(**recipe["tempo"]) if "tempo" in recipe else models.small_tempo()
+    told = {name: value for name, value in recipe.get("tempo", {}).items() if name != "kind"}
+    tempo = Tempo(**told) if told else models.small_tempo()
     objective = recipe.get("objective", "forcing")
     if objective == "regression":
         return replace(tempo, steps=1, lag=1, stabilise=0.0, guidance=1.0)
