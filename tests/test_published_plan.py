@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from understudy import models
+from understudy.animate.voice import Acting, trained
 from understudy.cli import main
-from understudy.errors import BadOption, UnknownModel
+from understudy.errors import BadOption, MissingFile, UnknownModel
 from understudy.motion.actor import WISHES, Actor
 from understudy.published import flops, plan
 from understudy.published.counts import counted
@@ -199,3 +200,5 @@ def test_x_actor_at_the_published_depth() -> None:
     assert found.parameters == sum(value.numel() for value in net.parameters())
     assert {part.name: part.parameters for part in found.parts}["blocks"] > 0.9 * found.parameters
     assert not models.X_ACTOR.here
+    with pytest.raises(MissingFile, match=r"Try: x-actor-small"):
+        trained(Acting(actor="x-actor"), "cpu")

@@ -247,11 +247,12 @@ def trained(acting: Acting, device: str) -> tuple[Actor, Tempo, str]:
     model = models.named(acting.actor)
     path = models.weights_file(model.weights[0])
     if path is None:
-        name = model.weights[0].removesuffix(".safetensors")
+        ours = models.X_ACTOR_SMALL.name
+        train = f"`understudy train {ours}`, and put journal/{ours}/{model.weights[0]} there"
         raise MissingFile(
             f"{model.name} has no weights here, and without them nobody acts",
             f"{model.weights[0]} is neither shipped with this package nor in $UNDERSTUDY_WEIGHTS (~/.cache/understudy)",
-            f"`understudy train {name}`, and put journal/{name}/{model.weights[0]} there",
+            train if model.name == ours else f"{ours}: nobody has published weights of the full size",
         )
     actor, mark = _loaded(path, path.stat().st_mtime_ns, str(choose(device)))
     tempo = models.small_tempo()
