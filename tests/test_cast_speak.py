@@ -15,6 +15,7 @@ from understudy.cast.speak import acting, mouth
 from understudy.cast.speak.acting import Temper
 from understudy.cast.speak.lines import HELD_OUT, LANGUAGES, UNSEEN_VARIANTS, VARIANTS, phrases_of, script, vocabulary
 from understudy.cast.speak.take import Take
+from understudy.cast.speak.timbre import Timbre, coloured
 from understudy.cast.speak.voice import MOODS, Phone, Phrase, Speech, Voice, bare, speak
 from understudy.errors import BadOption
 
@@ -64,11 +65,28 @@ def test_the_same_is_always_said_the_same() -> None:
 def test_moods_are_heard() -> None:
     pytest.importorskip("espeakng_loader")
     words = "never before this evening"
-    said = {mood: speak(Voice("en-us", "m3"), [Phrase(words, mood)]) for mood in MOODS}
-    long = {mood: one.phrases[0].end - one.phrases[0].start for mood, one in said.items()}
-    power = {mood: float((one.samples**2).sum()) for mood, one in said.items()}
+    speech = speak(Voice("en-us", "m3"), [Phrase(words, mood) for mood in MOODS])
+    long, power, bright = {}, {}, {}
+    for span in speech.phrases:
+        wave = speech.samples[round(span.start * speech.rate) : round(span.end * speech.rate)].astype(np.float64)
+        spectrum = np.abs(np.fft.rfft(wave)) ** 2
+        high = np.fft.rfftfreq(len(wave), 1 / speech.rate) > 1000
+        long[span.mood], power[span.mood] = span.end - span.start, (wave**2).mean()
+        bright[span.mood] = spectrum[high].sum() / spectrum.sum()
     assert long["sad"] > long["neutral"] > long["angry"]
     assert power["sad"] < power["neutral"] < power["angry"]
+    assert bright["sad"] < bright["neutral"] < bright["angry"]
+
+
+@pytest.mark.parametrize("short", [0.93, 1.08])
+def test_a_timbre_shortens_a_voice_and_leaves_it_as_loud(short: float) -> None:
+    rate = 22_050
+    wave = np.sin(2 * np.pi * 300 * np.arange(rate) / rate)
+    made = coloured(wave, rate, Timbre(short=short, bright=3, rough=0.5, breath=0.2))
+    assert len(made) == round(rate / short) and (made**2).mean() == pytest.approx((wave**2).mean(), rel=1e-6)
+    hertz = np.fft.rfftfreq(len(made), 1 / rate)[np.abs(np.fft.rfft(made)).argmax()]
+    assert hertz == pytest.approx(300 * short, rel=0.01)
+    assert coloured(wave, rate, Timbre(short=short, bright=3).at(0.0)) is wave
 
 
 def test_a_voice_that_there_is_not_is_explained() -> None:

@@ -63,8 +63,11 @@ def test_pitch_is_heard() -> None:
 def test_loudness_can_be_changed_afterwards_and_noise_added() -> None:
     samples = voice()
     rows, louder = speech.rows_of(samples, 16_000), speech.rows_of(samples, 16_000, gain=-12.0)
-    assert np.abs(speech.louder(rows, np.full(len(rows), -12.0)) - louder).max() < 2e-3
     tensor = torch.from_numpy(rows)[None]
+    flat = torch.zeros(1, len(rows))
+    assert float((speech.louder(tensor, flat - 12, flat) - torch.from_numpy(louder)).abs().max()) < 2e-3
+    dull = speech.louder(tensor, flat, flat - 3) - tensor
+    assert float(dull[..., :10].min()) >= 0 and float(dull[..., 30 : speech.BANDS].mean()) < 0  # about a kilohertz
     assert torch.allclose(speech.noisier(tensor, torch.full((1, speech.BANDS), -30.0)), tensor, atol=1e-5)
     assert float(speech.noisier(tensor, torch.full((1, speech.BANDS), -4.0))[..., :-2].min()) > 0.9
 

@@ -79,7 +79,7 @@ def test_two_steps_and_two_more_are_four(tmp_path: Path) -> None:
 
 def test_two_takes_can_be_learnt_by_heart(tmp_path: Path) -> None:
     learning = ["plan.steps=150", "plan.batch=4", "plan.judge_every=150", "plan.save_every=150", "rate=1e-2",
-                "unheard=0", "gain=0", "noise=-9", "started=0", "config.width=32"]  # fmt: skip
+                "unheard=0", "gain=0", "tilt=0", "noise=-9", "started=0", "config.width=32"]  # fmt: skip
     steps = run(toy(*learning), tmp_path)
     errors = [step.values["act.motion"] for step in steps if step.values]
     assert sum(errors[-15:]) < 0.5 * sum(errors[:15])
@@ -96,7 +96,9 @@ def test_each_objective_has_its_levels(objective: str) -> None:
         assert (level.unique(dim=1).shape[1] > 1) and bool((level == 0).any())
     else:
         by_frame = (level.reshape(64, 4, 4).std(-1) > 1e-6).any(1).float().mean()
-        assert 0.05 < float(by_frame) < 0.5  # some are drawn for each frame, most for each chunk
+        assert 0.02 < float(by_frame) < 0.5  # some are drawn for each frame, most for each chunk
+        alike = (level.std(-1) < 1e-6).float().mean()
+        assert 0.05 < float(alike) < 0.5  # some have one level
 
 
 def test_a_sample_does_not_depend_on_its_neighbours(tmp_path: Path) -> None:

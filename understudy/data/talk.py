@@ -59,6 +59,6 @@ def spoken_ahead(talk: Talk, folder: Path, wanted: int, rank: int = 0, world: in
     if shards.complete(folder, wanted, EACH):
         shards.agree(folder, about)
         return
-    about |= {"looks": looks()}
+    about |= {"looks": looks("**/*.py")}
     for there in shards.shared(folder, wanted, EACH, about, talk.batch, rank, world):
         yield there, wanted

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -90,12 +90,15 @@ def level_of(rows: Rows) -> npt.NDArray[np.float32]:
     return np.asarray(np.log10(power.reshape(len(rows), HOPS, BANDS).sum(2).mean(1)), np.float32)
 
 
-def louder(rows: Any, gain: Any) -> Any:
-    """Rows (..., WIDTH) of the same sound at another level, as near as can be told from them; tensors or arrays.
-    `gain` in dB, of the shape of the rows without the last axis."""
+def louder(rows: torch.Tensor, gain: torch.Tensor, tilt: torch.Tensor) -> torch.Tensor:
+    """Rows (..., WIDTH) of the same sound at another level, as near as they can tell. `gain` in dB, `tilt` in dB
+    an octave over a kilohertz, both of the shape of the rows without the last axis."""
+    import torch
+
+    octaves = torch.from_numpy(np.log2(_edges()[1:-1] / 1000)).to(rows).repeat(HOPS)
     spectra = rows[..., :-2]
-    moved = spectra + (gain / 10 / _SPREAD)[..., None]
-    changed = rows * 1
+    moved = spectra + (gain[..., None] + tilt[..., None] * octaves) / 10 / _SPREAD
+    changed = rows.clone()
     changed[..., :-2] = moved.clip(min=SILENCE)
     return changed
 
@@ -155,13 +158,18 @@ def _bank(rate: int) -> tuple[npt.NDArray[np.float64], int, npt.NDArray[np.float
     window = np.hanning(round(_WINDOW * rate))
     size = 1 << (2 * len(window) - 1).bit_length()
     hertz = np.fft.rfftfreq(size, 1 / rate)
-    edges = _hertz(np.linspace(_mel(LOWEST), _mel(HIGHEST), BANDS + 2))
+    edges = _edges()
     low, middle, high = edges[:-2], edges[1:-1], edges[2:]
     rising = (hertz[:, None] - low) / (middle - low)
     falling = (high - hertz[:, None]) / (high - middle)
     bank = np.clip(np.minimum(rising, falling), 0, None)
     density = 2.0 / (rate * (window**2).sum())  # one-sided power a hertz
     return window, size, bank * density * (rate / size)
+
+
+def _edges() -> npt.NDArray[np.float64]:
+    """(BANDS + 2,) hertz: where each band begins, is highest, and ends."""
+    return _hertz(np.linspace(_mel(LOWEST), _mel(HIGHEST), BANDS + 2))
 
 
 def _mel(hertz: float) -> float:

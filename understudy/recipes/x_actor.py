@@ -61,7 +61,10 @@ class XActorRecipe(Recipe):
     by_frame: float
     """How often levels are drawn for each frame; else for each chunk, or:"""
     used: float
-    """how often they are as in a performance."""
+    """how often they are as in a performance,"""
+    alike: float
+    """and how often all frames have the same. Then the higher it is, the less does the past tell of the mood, which has
+    to be heard."""
     history: float
     """The highest level of what is finished, in a performance."""
     own: float
@@ -75,7 +78,9 @@ class XActorRecipe(Recipe):
     started: float
     """How often a part sets out from a portrait that does something else."""
     gain: float
-    """dB by which sound is made louder or quieter, at most."""
+    """dB by which sound is made louder or quieter, at most,"""
+    tilt: float
+    """and dB an octave by which it is made brighter or duller: microphones differ."""
     noise: float
     """log10 of the power of noise that is added, at most."""
     clip: float
@@ -110,8 +115,9 @@ def x_actor_small_recipe() -> XActorRecipe:
         frames=config.context + config.chunk,
         rate=2e-3,
         objective="forcing",
-        by_frame=0.2,
+        by_frame=0.1,
         used=0.5,
+        alike=0.2,
         history=0.1,
         own=0.0,
         own_chunks=2,
@@ -120,6 +126,7 @@ def x_actor_small_recipe() -> XActorRecipe:
         unwished=0.6,
         started=0.3,
         gain=12.0,
+        tilt=1.5,
         noise=-5.0,
         clip=5.0,
         kept=0.9,
@@ -137,7 +144,7 @@ def x_actor_small_own_recipe() -> XActorRecipe:
     """A second stage: goes on from the first, with a past of its own in half of the parts."""
     first = x_actor_small_recipe()
     plan = replace(first.plan, steps=3000, seed=6, warm_up=20)
-    return replace(first, name="x-actor-small-own", plan=plan, rate=5e-4, own=0.5, used=1.0, by_frame=0.0)
+    return replace(first, name="x-actor-small-own", plan=plan, rate=5e-4, own=0.5, used=1.0, by_frame=0.0, alike=0.0)
 
 
 class Parts:
@@ -195,7 +202,7 @@ def wishes_of(batch: Batch, dice: Chance, unwished: float) -> Tensor:
 
 
 def levels_of(recipe: XActorRecipe, dice: Chance) -> Tensor:
-    """(n, f) a level for each frame, in one of three ways; for teacher and regression, of a past that is as it is."""
+    """(n, f) a level for each frame, in one of four ways; for teacher and regression, of a past that is as it is."""
     chunk, frames = recipe.config.chunk, recipe.frames
     some = dice.uniform(5, purpose=_LEVEL)
     each = 1 - dice.uniform(frames, purpose=_EACH)
@@ -207,7 +214,8 @@ def levels_of(recipe: XActorRecipe, dice: Chance) -> Tensor:
         return torch.where(past, 0.0, level)
     chunked = by_chunk(each[:, : frames // chunk], chunk, frames)
     kind = some[:, :1]
-    drawn = torch.where(kind < recipe.used + recipe.by_frame, each, chunked)
+    drawn = torch.where(kind < recipe.used + recipe.by_frame + recipe.alike, each[:, :1], chunked)
+    drawn = torch.where(kind < recipe.used + recipe.by_frame, each, drawn)
     return torch.where(kind < recipe.used, as_performed, drawn)
 
 
@@ -218,11 +226,11 @@ def acting(model: Actor, batch: Batch, moment: Moment, recipe: XActorRecipe) -> 
     level = levels_of(recipe, dice).to(device)
     stands = torch.where(batch["stands"], recipe.history * dice.uniform(1, purpose=_OWN)[:, 0].to(device), 1.0)
     level = torch.cat([stands[:, None], level], 1)
-    gain = (dice.uniform(1, purpose=_GAIN).to(device) * 2 - 1) * recipe.gain
     sound = batch["sound"]
-    if recipe.config.bands:
-        sound = noisier(louder(sound, gain.expand(sound.shape[:2])), noise_of(dice, recipe).to(device))
-    heard = model.listen(sound, (dice.uniform(purpose=_TOLD) >= recipe.unheard).to(device))
+    heard = model.listen(
+        recorded(sound, dice, recipe) if recipe.config.bands else sound,
+        (dice.uniform(purpose=_TOLD) >= recipe.unheard).to(device),
+    )
     wishes = wishes_of(batch, dice, recipe.unwished)
     noise = dice.normal(*true.shape[1:], purpose=_NOISE).to(device)
     given = true
@@ -238,6 +246,13 @@ def acting(model: Actor, batch: Batch, moment: Moment, recipe: XActorRecipe) -> 
     change = (torch.diff(clean, dim=1) - torch.diff(true, dim=1)).square()
     velocity = (change * steps).sum() / steps.sum().clamp_min(1e-3)
     return Loss(error + recipe.velocity * velocity, {"motion": error, "velocity": velocity})
+
+
+def recorded(sound: Tensor, dice: Chance, recipe: XActorRecipe) -> Tensor:
+    """Rows of spectra (n, f, a), as another microphone in another room would have heard them."""
+    gain, tilt = (dice.uniform(2, purpose=_GAIN).to(sound.device) * 2 - 1).split(1, -1)
+    moved = louder(sound, (gain * recipe.gain).expand(sound.shape[:2]), (tilt * recipe.tilt).expand(sound.shape[:2]))
+    return noisier(moved, noise_of(dice, recipe).to(sound.device))
 
 
 def noise_of(dice: Chance, recipe: XActorRecipe) -> Tensor:

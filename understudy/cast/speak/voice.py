@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from understudy.cast.speak.espeak import EspeakError, Raw, Said, said
+from understudy.cast.speak.timbre import PLAIN, Timbre, coloured
 from understudy.errors import BadOption
 
 Floats = npt.NDArray[np.float64]
@@ -40,14 +41,15 @@ class Delivery:
     """The mark that ends a phrase: its melody follows it."""
     pause: float
     """Times as long between phrases."""
+    timbre: Timbre
 
 
 DELIVERIES: Final[Mapping[Mood, Delivery]] = MappingProxyType({
-    "neutral": Delivery(1.0, 0, 1.0, 0.0, ".", 1.0),
-    "happy": Delivery(1.10, 14, 1.6, 2.5, "!", 0.8),
-    "sad": Delivery(0.78, -14, 0.35, -6.0, ".", 1.8),
-    "angry": Delivery(1.14, 4, 1.15, 6.0, "!", 0.6),
-    "surprised": Delivery(1.0, 24, 1.95, 2.5, "?", 1.1),
+    "neutral": Delivery(1.0, 0, 1.0, 0.0, ".", 1.0, PLAIN),
+    "happy": Delivery(1.12, 14, 1.6, 2.5, "!", 0.8, Timbre(bright=2.0, short=1.08)),
+    "sad": Delivery(0.76, -14, 0.35, -6.0, ".", 1.8, Timbre(bright=-4.0, short=0.96, trembling=0.3)),
+    "angry": Delivery(1.14, 2, 1.1, 6.0, "!", 0.6, Timbre(bright=4.0, short=0.95, rough=0.5)),
+    "surprised": Delivery(1.0, 26, 2.0, 2.5, "?", 1.1, Timbre(breath=0.5)),
 })  # fmt: skip
 
 
@@ -150,7 +152,7 @@ def _asked(voice: Voice, phrase: Phrase) -> Said:
     return Said(
         text=text,
         voice=voice.name,
-        rate=int(np.clip(round(voice.rate * how.rate**much), 80, 400)),
+        rate=int(np.clip(round(voice.rate * (how.rate / how.timbre.short) ** much), 80, 400)),
         pitch=int(np.clip(round(voice.pitch + how.pitch * much), 0, 99)),
         range=int(np.clip(round(voice.range * how.range**much), 0, 99)),
     )
@@ -166,10 +168,11 @@ def _joined(raw: Sequence[Raw], phrases: Sequence[Phrase], after: float) -> Spee
         how = DELIVERIES[phrase.mood]
         silence = round(rate * max(phrase.pause, 0) * (1 + (how.pause - 1) * phrase.strength))
         gain = 10 ** (how.gain * phrase.strength / 20) / 32768
-        wave = np.frombuffer(sound.samples, np.int16).astype(np.float64) * gain
+        timbre = how.timbre.at(phrase.strength)
+        wave = coloured(np.frombuffer(sound.samples, np.int16) * gain, rate, timbre, seed=number)
         parts += [np.zeros(silence), wave]
         begin = done + silence
-        found = list(_phones(sound, begin, rate, number))
+        found = list(_phones(sound, begin, rate, number, timbre.short))
         phones += found
         start, end = (found[0].start, found[-1].end) if found else (begin / rate, (begin + len(wave)) / rate)
         spans.append(Span(start, end, phrase.mood, phrase.strength))
@@ -179,10 +182,15 @@ def _joined(raw: Sequence[Raw], phrases: Sequence[Phrase], after: float) -> Spee
     return Speech((whole * (PEAK / max(loudest, PEAK))).astype(np.float32), rate, tuple(phones), tuple(spans))
 
 
-def _phones(sound: Raw, begin: int, rate: int, phrase: int) -> Iterator[Phone]:
-    """The sounds of a phrase. espeak-ng says when each begins; it ends where the next one does."""
-    last = len(sound.samples) // 2
-    events = [(at, name) for at, name in sound.sounds if not name.startswith("(")]  # "(en)": a change of language
+def _phones(sound: Raw, begin: int, rate: int, phrase: int, short: float) -> Iterator[Phone]:
+    """The sounds of a phrase that is said `short` times faster than it was. espeak-ng says when each begins; it ends
+    where the next one does."""
+    last = round(len(sound.samples) / 2 / short)
+    events = [
+        (round(at / short), name)
+        for at, name in sound.sounds
+        if not name.startswith("(")  # "(en)": another language
+    ]
     for (at, name), (until, _) in zip(events, [*events[1:], (last, "")], strict=True):
         symbol = bare(name)
         if symbol:
