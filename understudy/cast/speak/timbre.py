@@ -2,8 +2,9 @@
 trembles, how much of it is breath.
 
 Anger tightens the throat and sadness lets it go, which shows as energy above and below a kilohertz (Scherer 1986,
-"Vocal affect expression"); a smile shortens the way from the throat to the lips and so raises all formants (Ohala 1980); rage
-is rough (Arnal et al. 2015: loudness that changes 30 to 150 times a second), and a sob trembles 5 times a second.
+"Vocal affect expression"); a smile shortens the way from the throat to the lips and so raises all formants (Ohala
+1980); rage is rough (Arnal et al. 2015: loudness that changes 30 to 150 times a second), and a sob trembles 5 times a
+second.
 """
 
 from __future__ import annotations
