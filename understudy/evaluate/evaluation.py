@@ -37,6 +37,7 @@ BASELINES: Final = (STILL, PASTE, models.WARP.name, AUTOENCODER)
 """What every model is compared with, and what can be measured by itself: do not move, show the driver, bend the
 portrait, and the truth through the autoencoder."""
 SHOWN: Final = 12  # rows of a sheet, and a third as many of the unseen style
+_READ: Final = 0.2  # of the time for a frame that is drawn and measured: one that only a probe reads
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def evaluate(
         more = extra(contestant, programme)
         probing = probing or Probing(seed=programme.seed)
         total = (len(programme) + len(unseen) + len(more)) * programme.frames
-        pace.begin("measuring", total + (probing.pictures if contestant.encoder else 0))
+        pace.begin("measuring", total + (round(probing.pictures * _READ) if contestant.encoder else 0))
         for done, snippet in enumerate(ahead(snippets(programme), 1), 1):
             round_.take(snippet, programme)
             pace.at(done * programme.frames)
@@ -132,7 +133,7 @@ def evaluate(
         told: Told | None = None
         if contestant.encoder is not None:
             read = reader(contestant.encoder, where)
-            told = probed_codes(read, contestant.size, probing, lambda pictures: pace.at(total + pictures))
+            told = probed_codes(read, contestant.size, probing, lambda pictures: pace.at(total + round(pictures * _READ)))
     progress(Progress("measuring", note=f"measured in {time.perf_counter() - begun:.0f} s"))
     baselines = {name: tally.figures() for name, tally in round_.tallies.items() if name != model}
     return Evaluation(
