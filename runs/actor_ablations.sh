@@ -20,7 +20,7 @@ TAKES="${TAKES:-800}"
 THREADS="${THREADS:-2}"
 DEVICE="${DEVICE:-auto}"
 UNDERSTUDY="${UNDERSTUDY:-python -m understudy}"
-ASKED="${*:-whole regression teacher history context levels own}"
+ASKED="${*:-whole regression teacher history context levels past own}"
 
 learn() { # NAME RECIPE BUDGET FIELD=VALUE...
     local name="$1" recipe="$2" budget="$3"
@@ -50,6 +50,8 @@ learn history x-actor-small "$BUDGET" history=0 tempo.stabilise=0
 learn context x-actor-small "$BUDGET" config.context=16
 # Levels of the original diffusion forcing: one for each frame, and never as in a performance.
 learn levels x-actor-small "$BUDGET" used=0 by_frame=1
+# A past that tells the mood in every part, so that it need not be heard.
+learn past x-actor-small "$BUDGET" alike=0
 # The second stage: half of the parts have a past that the actor has imagined. Without it: `whole`.
 learn own x-actor-small-own "$OWN" "start=$OUT/whole/x-actor-small-whole.safetensors"
 echo "done: $OUT/*.json"

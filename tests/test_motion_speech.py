@@ -72,6 +72,15 @@ def test_loudness_can_be_changed_afterwards_and_noise_added() -> None:
     assert float(speech.noisier(tensor, torch.full((1, speech.BANDS), -4.0))[..., :-2].min()) > 0.9
 
 
+def test_another_throat_has_other_formants() -> None:
+    rows = torch.from_numpy(speech.rows_of(voice(), 16_000))[None].repeat(3, 1, 1)
+    moved = speech.from_another(rows, torch.tensor([1.0, 1.15, 0.87]))
+    assert torch.allclose(moved[0], rows[0], atol=1e-4) and torch.equal(moved[..., -2:], rows[..., -2:])
+    bands = (moved[..., :-2] - speech.SILENCE).reshape(3, -1, speech.BANDS)
+    middle = (bands * torch.arange(speech.BANDS)).sum((1, 2)) / bands.sum((1, 2))
+    assert middle[1] > middle[0] > middle[2]
+
+
 def test_silence_is_silence() -> None:
     assert np.array_equal(speech.rows_of(np.zeros(16_000, np.float32), 16_000), speech.silence(25))
     assert speech.rows_of(np.zeros(0, np.float32), 16_000).shape == (0, speech.WIDTH)

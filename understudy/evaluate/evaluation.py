@@ -133,7 +133,9 @@ def evaluate(
         told: Told | None = None
         if contestant.encoder is not None:
             read = reader(contestant.encoder, where)
-            told = probed_codes(read, contestant.size, probing, lambda pictures: pace.at(total + round(pictures * _READ)))
+            told = probed_codes(
+                read, contestant.size, probing, lambda pictures: pace.at(total + round(pictures * _READ))
+            )
     progress(Progress("measuring", note=f"measured in {time.perf_counter() - begun:.0f} s"))
     baselines = {name: tally.figures() for name, tally in round_.tallies.items() if name != model}
     return Evaluation(

@@ -103,6 +103,23 @@ def louder(rows: torch.Tensor, gain: torch.Tensor, tilt: torch.Tensor) -> torch.
     return changed
 
 
+def from_another(rows: torch.Tensor, shorter: torch.Tensor) -> torch.Tensor:
+    """Rows (..., f, WIDTH) as somebody would have said them whose throat is `shorter` (...) times as short, and whose
+    formants are so many times as high (vocal tract length perturbation, Jaitly and Hinton 2013). The pitch stays."""
+    import torch
+
+    edges = _edges()
+    first, each = _mel(LOWEST), (_mel(HIGHEST) - _mel(LOWEST)) / (BANDS + 1)
+    wanted = torch.from_numpy(edges[1:-1]).to(rows) / shorter[..., None]
+    place = ((2595 * torch.log10(1 + wanted / 700) - first) / each - 1).clamp(0, BANDS - 1)
+    low = place.floor().long().clamp(max=BANDS - 2)
+    share = (place - low)[..., None, None, :]
+    spectra = rows[..., :-2].reshape(*rows.shape[:-1], HOPS, BANDS)
+    index = low[..., None, None, :].expand(*spectra.shape)
+    moved = torch.lerp(spectra.gather(-1, index), spectra.gather(-1, index + 1), share.expand(*spectra.shape))
+    return torch.cat([moved.flatten(-2), rows[..., -2:]], -1)
+
+
 def noisier(rows: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """Rows (..., f, WIDTH) of the same sound with steady noise of powers `noise` (..., BANDS), log10, added to it."""
     import torch

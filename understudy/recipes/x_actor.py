@@ -36,7 +36,7 @@ from understudy.motion import likeness
 from understudy.motion.actor import Actor, ActorConfig
 from understudy.motion.perform import Tempo
 from understudy.motion.space import LEAST, PLAYED, spread_of
-from understudy.motion.speech import BANDS, FPS, NOTHING, louder, noisier, silence
+from understudy.motion.speech import BANDS, FPS, NOTHING, from_another, louder, noisier, silence
 from understudy.recipes.recipe import Recipe, found
 from understudy.recipes.x_actor_exam import Exam, drawn
 from understudy.train.task import Batch, Chance, Loss, Moment, Plan, Task, Turn
@@ -81,6 +81,8 @@ class XActorRecipe(Recipe):
     """dB by which sound is made louder or quieter, at most,"""
     tilt: float
     """and dB an octave by which it is made brighter or duller: microphones differ."""
+    throat: float
+    """How much shorter or longer voices' throats are made, at most, as a logarithm."""
     noise: float
     """log10 of the power of noise that is added, at most."""
     clip: float
@@ -126,7 +128,8 @@ def x_actor_small_recipe() -> XActorRecipe:
         unwished=0.6,
         started=0.3,
         gain=12.0,
-        tilt=1.5,
+        tilt=2.5,
+        throat=0.14,
         noise=-5.0,
         clip=5.0,
         kept=0.9,
@@ -250,8 +253,9 @@ def acting(model: Actor, batch: Batch, moment: Moment, recipe: XActorRecipe) -> 
 
 def recorded(sound: Tensor, dice: Chance, recipe: XActorRecipe) -> Tensor:
     """Rows of spectra (n, f, a), as another microphone in another room would have heard them."""
-    gain, tilt = (dice.uniform(2, purpose=_GAIN).to(sound.device) * 2 - 1).split(1, -1)
-    moved = louder(sound, (gain * recipe.gain).expand(sound.shape[:2]), (tilt * recipe.tilt).expand(sound.shape[:2]))
+    gain, tilt, throat = (dice.uniform(3, purpose=_GAIN).to(sound.device) * 2 - 1).split(1, -1)
+    moved = from_another(sound, (throat[:, 0] * recipe.throat).exp())
+    moved = louder(moved, (gain * recipe.gain).expand(sound.shape[:2]), (tilt * recipe.tilt).expand(sound.shape[:2]))
     return noisier(moved, noise_of(dice, recipe).to(sound.device))
 
 
