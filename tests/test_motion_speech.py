@@ -81,6 +81,19 @@ def test_another_throat_has_other_formants() -> None:
     assert middle[1] > middle[0] > middle[2]
 
 
+def test_rooms_give_back_and_spectra_are_smoothed() -> None:
+    rows = torch.from_numpy(speech.silence(20))[None].repeat(3, 1, 1)
+    rows[:, 8, :-2] = 1.0  # a clap of four hops
+    far, share = torch.tensor([0.5, 0.5, 0.1]), torch.tensor([0.0, 0.4, 0.4])
+    heard = speech.in_a_room(rows, far, share)
+    assert torch.allclose(heard[0], rows[0], atol=1e-3) and float(heard[:, :8, :-2].max()) < speech.SILENCE + 0.1
+    assert bool((heard[1, 9:14, 0] > heard[2, 9:14, 0]).all()) and float(heard[1, 9, 0]) > float(heard[1, 12, 0])
+    blurred = speech.smoother(rows, torch.tensor([0.0, 1.0, 2.0]))
+    assert torch.allclose(blurred[0], rows[0], atol=1e-5)
+    assert bool((blurred[2, 8, :-2] <= blurred[1, 8, :-2] + 1e-5).all()) and float(blurred[2, 7, -3]) > speech.SILENCE
+    assert torch.allclose(blurred.sum((1, 2)), rows.sum((1, 2)), rtol=1e-4)  # nothing is lost
+
+
 def test_silence_is_silence() -> None:
     assert np.array_equal(speech.rows_of(np.zeros(16_000, np.float32), 16_000), speech.silence(25))
     assert speech.rows_of(np.zeros(0, np.float32), 16_000).shape == (0, speech.WIDTH)

@@ -30,6 +30,9 @@ HOPS: Final = 4
 WIDTH: Final = HOPS * BANDS + 2
 """Numbers in a row: spectra, hop after hop; then pitch, and how periodic the sound is."""
 LOWEST, HIGHEST = 60.0, 7600.0  # hertz of the bands
+_HOP: Final = 0.01  # seconds
+_ECHO: Final = 48  # hops that an echo lasts at most
+_BLUR: Final = 6  # hops to each side that are smoothed over at most
 _OFFSETS: Final = (-0.015, -0.005, 0.005, 0.015)  # seconds from a frame's moment to the middle of each window
 _WINDOW: Final = 0.025  # seconds
 REACH: Final = 0.030
@@ -118,6 +121,45 @@ def from_another(rows: torch.Tensor, shorter: torch.Tensor) -> torch.Tensor:
     index = low[..., None, None, :].expand(*spectra.shape)
     moved = torch.lerp(spectra.gather(-1, index), spectra.gather(-1, index + 1), share.expand(*spectra.shape))
     return torch.cat([moved.flatten(-2), rows[..., -2:]], -1)
+
+
+def in_a_room(rows: torch.Tensor, seconds: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Rows (n, f, WIDTH) as a room would give them back: what was heard dies away by 60 dB in `seconds` (n,), and so
+    much of it, `share` (n,), is heard besides."""
+    import torch
+
+    hops = torch.arange(_ECHO, device=rows.device)
+    decay = 10 ** (-6 * _HOP * hops / seconds[:, None])
+    kernels = torch.where(hops == 0, 1.0, share[:, None] * decay).flip(-1)
+    power = 10 ** (_hops(rows) * _SPREAD + _MIDDLE)
+    heard = ((_slid(power, kernels, _ECHO - 1, 0).log10() - _MIDDLE) / _SPREAD).clamp(min=SILENCE)
+    return torch.cat([heard.reshape(*rows.shape[:-1], -1), rows[..., -2:]], -1)
+
+
+def smoother(rows: torch.Tensor, hops: torch.Tensor) -> torch.Tensor:
+    """Rows (n, f, WIDTH) whose spectra change less quickly, as those of synthesisers do: the mean of a Gaussian of that
+    deviation (n,), in hops of 10 ms."""
+    import torch
+
+    away = torch.arange(-_BLUR, _BLUR + 1, device=rows.device)
+    kernels = torch.exp(-0.5 * (away / hops.clamp_min(1e-2)[:, None]) ** 2)
+    kernels = kernels / kernels.sum(1, keepdim=True)
+    return torch.cat([_slid(_hops(rows), kernels, _BLUR, _BLUR).reshape(*rows.shape[:-1], -1), rows[..., -2:]], -1)
+
+
+def _hops(rows: torch.Tensor) -> torch.Tensor:
+    """(n, f, WIDTH) -> (n, f HOPS, BANDS): the spectra of all frames are 10 ms apart."""
+    return rows[..., :-2].reshape(len(rows), -1, BANDS)
+
+
+def _slid(spectra: torch.Tensor, kernels: torch.Tensor, before: int, after: int) -> torch.Tensor:
+    """Each film's (n, t, BANDS) sums over time, by its own kernel (n, before + 1 + after)."""
+    import torch.nn.functional as F
+
+    count = len(spectra) * BANDS
+    lines = F.pad(spectra.transpose(1, 2).reshape(1, count, -1), (before, after), mode="replicate")
+    slid = F.conv1d(lines, kernels.to(lines.dtype).repeat_interleave(BANDS, 0)[:, None], groups=count)
+    return slid.reshape(len(spectra), BANDS, -1).transpose(1, 2)
 
 
 def noisier(rows: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

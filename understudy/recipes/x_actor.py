@@ -36,12 +36,12 @@ from understudy.motion import likeness
 from understudy.motion.actor import Actor, ActorConfig
 from understudy.motion.perform import Tempo
 from understudy.motion.space import LEAST, PLAYED, spread_of
-from understudy.motion.speech import BANDS, FPS, NOTHING, from_another, louder, noisier, silence
+from understudy.motion.speech import BANDS, FPS, NOTHING, from_another, in_a_room, louder, noisier, silence, smoother
 from understudy.recipes.recipe import Recipe, found
 from understudy.recipes.x_actor_exam import Exam, drawn
 from understudy.train.task import Batch, Chance, Loss, Moment, Plan, Task, Turn
 
-_PICK, _LEVEL, _EACH, _NOISE, _TOLD, _WISHED, _GAIN, _ROOM, _OWN, _CHOSEN, _OWN_NOISE = range(0x7861, 0x786C)
+_PICK, _LEVEL, _EACH, _NOISE, _TOLD, _WISHED, _GAIN, _ROOM, _OWN, _CHOSEN, _OWN_NOISE, _ECHO = range(0x7861, 0x786D)
 _BLENDED: Final = 18  # frames in which a motion leaves a portrait that does something else
 
 
@@ -83,6 +83,10 @@ class XActorRecipe(Recipe):
     """and dB an octave by which it is made brighter or duller: microphones differ."""
     throat: float
     """How much shorter or longer voices' throats are made, at most, as a logarithm."""
+    echo: float
+    """How much of what rooms give back is heard besides, at most: half of the films are heard in rooms,"""
+    smooth: float
+    """and a third are smoothed by a Gaussian of up to so many hundredths of a second."""
     noise: float
     """log10 of the power of noise that is added, at most."""
     clip: float
@@ -128,8 +132,10 @@ def x_actor_small_recipe() -> XActorRecipe:
         unwished=0.6,
         started=0.3,
         gain=12.0,
-        tilt=2.5,
-        throat=0.14,
+        tilt=1.5,
+        throat=0.1,
+        echo=0.4,
+        smooth=2.0,
         noise=-5.0,
         clip=5.0,
         kept=0.9,
@@ -252,9 +258,13 @@ def acting(model: Actor, batch: Batch, moment: Moment, recipe: XActorRecipe) -> 
 
 
 def recorded(sound: Tensor, dice: Chance, recipe: XActorRecipe) -> Tensor:
-    """Rows of spectra (n, f, a), as another microphone in another room would have heard them."""
+    """Rows of spectra (n, f, a), as another throat would have said them, and another microphone in another room would
+    have heard them."""
     gain, tilt, throat = (dice.uniform(3, purpose=_GAIN).to(sound.device) * 2 - 1).split(1, -1)
+    roomy, far, share, smoothed, by = dice.uniform(5, purpose=_ECHO).to(sound.device).unbind(1)
     moved = from_another(sound, (throat[:, 0] * recipe.throat).exp())
+    moved = smoother(moved, torch.where(smoothed < 1 / 3, by * recipe.smooth, 0.0))
+    moved = in_a_room(moved, 0.15 + 0.55 * far, torch.where(roomy < 0.5, share * recipe.echo, 0.0))
     moved = louder(moved, (gain * recipe.gain).expand(sound.shape[:2]), (tilt * recipe.tilt).expand(sound.shape[:2]))
     return noisier(moved, noise_of(dice, recipe).to(sound.device))
 
