@@ -131,8 +131,9 @@ def in_a_room(rows: torch.Tensor, seconds: torch.Tensor, share: torch.Tensor) ->
     hops = torch.arange(_ECHO, device=rows.device)
     decay = 10 ** (-6 * _HOP * hops / seconds[:, None])
     kernels = torch.where(hops == 0, 1.0, share[:, None] * decay).flip(-1)
-    power = 10 ** (_hops(rows) * _SPREAD + _MIDDLE)
-    heard = ((_slid(power, kernels, _ECHO - 1, 0).log10() - _MIDDLE) / _SPREAD).clamp(min=SILENCE)
+    nothing = 10.0**NOTHING
+    power = (10 ** (_hops(rows) * _SPREAD + _MIDDLE) - nothing).clamp_min(0)
+    heard = ((_slid(power, kernels, _ECHO - 1, 0) + nothing).log10() - _MIDDLE) / _SPREAD
     return torch.cat([heard.reshape(*rows.shape[:-1], -1), rows[..., -2:]], -1)
 
 
