@@ -260,7 +260,7 @@ def acting(model: Actor, batch: Batch, moment: Moment, recipe: XActorRecipe) -> 
 def recorded(sound: Tensor, dice: Chance, recipe: XActorRecipe) -> Tensor:
     """Rows of spectra (n, f, a), as another throat would have said them, and another microphone in another room would
     have heard them."""
-    gain, tilt, throat = (dice.uniform(3, purpose=_GAIN).to(sound.device) * 2 - 1).split(1, -1)
+    gain, tilt, throat = (dice.uniform(3, purpose=_GAIN).to(sound.device) * 2 - 1).chunk(3, -1)
     roomy, far, share, smoothed, by = dice.uniform(5, purpose=_ECHO).to(sound.device).unbind(1)
     moved = from_another(sound, (throat[:, 0] * recipe.throat).exp())
     moved = smoother(moved, torch.where(smoothed < 1 / 3, by * recipe.smooth, 0.0))

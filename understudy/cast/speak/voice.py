@@ -169,7 +169,7 @@ def _joined(raw: Sequence[Raw], phrases: Sequence[Phrase], after: float) -> Spee
         silence = round(rate * max(phrase.pause, 0) * (1 + (how.pause - 1) * phrase.strength))
         gain = 10 ** (how.gain * phrase.strength / 20) / 32768
         timbre = how.timbre.at(phrase.strength)
-        wave = coloured(np.frombuffer(sound.samples, np.int16) * gain, rate, timbre, seed=number)
+        wave = coloured(np.frombuffer(sound.samples, np.int16).astype(np.float64) * gain, rate, timbre, seed=number)
         parts += [np.zeros(silence), wave]
         begin = done + silence
         found = list(_phones(sound, begin, rate, number, timbre.short))
