@@ -5,6 +5,7 @@
 #
 #   runs/actor_ablations.sh                        all, half an hour of two cores each, and 20 minutes to measure each
 #   BUDGET=2h runs/actor_ablations.sh regression   some of them, longer
+#   START=x-actor-small.safetensors BUDGET=8m runs/actor_ablations.sh teacher context    go on from weights, not from nothing
 #   MINUTES=5 runs/actor_ablations.sh              measured on 5 minutes without end instead of 30
 #
 # Results: OUT/NAME.json, one object each. What they compare is in docs/x-actor.md, "How it learns".
@@ -14,6 +15,7 @@ cd "$(dirname "$0")/.."
 OUT="${OUT:-journal/actor-ablations}"
 SHARDS="${SHARDS:-$OUT/shards}" # takes are spoken once for all
 BUDGET="${BUDGET:-30m}"
+START="${START:-}" # weights from which they go on
 OWN="${OWN:-10m}" # of the second stage
 MINUTES="${MINUTES:-30}"
 TAKES="${TAKES:-800}"
@@ -26,7 +28,7 @@ learn() { # NAME RECIPE BUDGET FIELD=VALUE...
     local name="$1" recipe="$2" budget="$3"
     shift 3
     case " $ASKED " in *" $name "*) ;; *) return 0 ;; esac
-    $UNDERSTUDY train "$recipe" "name=x-actor-small-$name" "takes=$TAKES" "$@" \
+    $UNDERSTUDY train "$recipe" "name=x-actor-small-$name" "takes=$TAKES" ${START:+"start=$START"} "$@" \
         --out "$OUT/$name" --shards "$SHARDS" --device "$DEVICE" --threads "$THREADS" --budget "$budget"
     if [ ! -s "$OUT/$name.json" ]; then
         local rival="$OUT/regression/x-actor-small-regression.safetensors"

@@ -89,15 +89,15 @@ def test_two_takes_can_be_learnt_by_heart(tmp_path: Path) -> None:
 @pytest.mark.parametrize("objective", ["forcing", "teacher", "regression"])
 def test_each_objective_has_its_levels(objective: str) -> None:
     recipe = toy(f"objective={objective}")
-    level = levels_of(recipe, Chance(0, tuple(range(64))))
-    assert level.shape == (64, 16) and float(level.max()) <= 1
+    level = levels_of(recipe, Chance(0, tuple(range(512))))
+    assert level.shape == (512, 16) and float(level.max()) <= 1
     if objective == "regression":
         assert set(level.unique().tolist()) == {0.0, 1.0}
     elif objective == "teacher":
         assert (level.unique(dim=1).shape[1] > 1) and bool((level == 0).any())
     else:
-        by_frame = (level.reshape(64, 4, 4).std(-1) > 1e-6).any(1).float().mean()
-        assert 0.02 < float(by_frame) < 0.5  # some are drawn for each frame, most for each chunk
+        by_frame = (level.reshape(512, 4, 4).std(-1) > 1e-6).any(1).float().mean()
+        assert 0.05 < float(by_frame) < 0.5  # some are drawn for each frame, most for each chunk
         alike = (level.std(-1) < 1e-6).float().mean()
         assert 0.05 < float(alike) < 0.5  # some have one level
 
