@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from understudy.clip.sound import Sound
+from understudy.data import revoice
 from understudy.motion import speech
 
 
@@ -64,17 +65,17 @@ def test_loudness_can_be_changed_afterwards_and_noise_added() -> None:
     samples = voice()
     rows, louder = speech.rows_of(samples, 16_000), speech.rows_of(samples, 16_000, gain=-12.0)
     tensor = torch.from_numpy(rows)[None]
-    flat = torch.zeros(1, len(rows))
-    assert float((speech.louder(tensor, flat - 12, flat) - torch.from_numpy(louder)).abs().max()) < 2e-3
-    dull = speech.louder(tensor, flat, flat - 3) - tensor
+    quiet = revoice.equalised(tensor, torch.full((1, speech.BANDS), -12.0))
+    assert float((quiet - torch.from_numpy(louder)).abs().max()) < 2e-3
+    dull = revoice.equalised(tensor, -3 * revoice.octaves()[None]) - tensor
     assert float(dull[..., :10].min()) >= 0 and float(dull[..., 30 : speech.BANDS].mean()) < 0  # about a kilohertz
-    assert torch.allclose(speech.noisier(tensor, torch.full((1, speech.BANDS), -30.0)), tensor, atol=1e-5)
-    assert float(speech.noisier(tensor, torch.full((1, speech.BANDS), -4.0))[..., :-2].min()) > 0.9
+    assert torch.allclose(revoice.noisier(tensor, torch.full((1, speech.BANDS), -30.0)), tensor, atol=1e-5)
+    assert float(revoice.noisier(tensor, torch.full((1, speech.BANDS), -4.0))[..., :-2].min()) > 0.9
 
 
 def test_another_throat_has_other_formants() -> None:
     rows = torch.from_numpy(speech.rows_of(voice(), 16_000))[None].repeat(3, 1, 1)
-    moved = speech.from_another(rows, torch.tensor([1.0, 1.15, 0.87]))
+    moved = revoice.from_another(rows, torch.tensor([1.0, 1.15, 0.87]))
     assert torch.allclose(moved[0], rows[0], atol=1e-4) and torch.equal(moved[..., -2:], rows[..., -2:])
     bands = (moved[..., :-2] - speech.SILENCE).reshape(3, -1, speech.BANDS)
     middle = (bands * torch.arange(speech.BANDS)).sum((1, 2)) / bands.sum((1, 2))
@@ -85,10 +86,10 @@ def test_rooms_give_back_and_spectra_are_smoothed() -> None:
     rows = torch.from_numpy(speech.silence(20))[None].repeat(3, 1, 1)
     rows[:, 8, :-2] = 1.0  # a clap of four hops
     far, share = torch.tensor([0.5, 0.5, 0.1]), torch.tensor([0.0, 0.4, 0.4])
-    heard = speech.in_a_room(rows, far, share)
+    heard = revoice.in_a_room(rows, far, share)
     assert torch.allclose(heard[0], rows[0], atol=1e-3) and float(heard[:, :8, :-2].max()) < speech.SILENCE + 1e-3
     assert bool((heard[1, 9:14, 0] > heard[2, 9:14, 0]).all()) and float(heard[1, 9, 0]) > float(heard[1, 12, 0])
-    blurred = speech.smoother(rows, torch.tensor([0.0, 1.0, 2.0]))
+    blurred = revoice.smoother(rows, torch.tensor([0.0, 1.0, 2.0]))
     assert torch.allclose(blurred[0], rows[0], atol=1e-5)
     assert bool((blurred[2, 8, :-2] <= blurred[1, 8, :-2] + 1e-5).all()) and float(blurred[2, 7, -3]) > speech.SILENCE
     assert torch.allclose(blurred.sum((1, 2)), rows.sum((1, 2)), rtol=1e-4)  # nothing is lost

@@ -79,7 +79,7 @@ def test_two_steps_and_two_more_are_four(tmp_path: Path) -> None:
 
 def test_two_takes_can_be_learnt_by_heart(tmp_path: Path) -> None:
     learning = ["plan.steps=150", "plan.batch=4", "plan.judge_every=150", "plan.save_every=150", "rate=1e-2",
-                "unheard=0", "gain=0", "tilt=0", "throat=0", "echo=0", "smooth=0",
+                "unheard=0", "gain=0", "tilt=0", "throat=0", "echo=0", "smooth=0", "colour=0", "whispered=0",
                 "noise=-9", "started=0", "config.width=32"]  # fmt: skip
     steps = run(toy(*learning), tmp_path)
     errors = [step.values["act.motion"] for step in steps if step.values]

@@ -154,29 +154,34 @@ class _Stage:
         self.begins = 0
         self.end = 0
         if start is not None:
-            own = actor.normal(start.to(actor.mean.device))
-            self._keep(self._shrunk(own.expand(1, count, -1)), -1)
+            self._keep(self._net(*self._standing(start), range(-1, 0))[1], -1)
+
+    def _standing(self, start: Tensor) -> tuple[Tensor, Tensor]:
+        """The portrait's row as finished frames are given, shrunk as at their level without noise, and that level."""
+        own = self.actor.normal(start.to(self.actor.mean.device)).expand(1, self.count, -1)
+        level = torch.full((1,), self.tempo.stabilise, device=own.device)
+        return spread(self.actor.config.schedule.alpha(level), own) * own, level
 
     def part(self, noisy: Tensor, level: Tensor, numbers: Sequence[int]) -> Tensor:
-        """The clean guess for finished frames (they are not looked at) and for those on their way."""
-        frames = range(numbers[0], numbers[-1] + 1)
-        done = int((level <= self.tempo.stabilise).int().cumprod(0).sum())
+        """The clean guess for frames on their way; those that are finished, before them, are not guessed again. What
+        has just been finished is gone through together with what has not, and remembered from then on: it does not
+        look ahead, so that is exact."""
+        first = numbers[0]
+        known = max(self.end - first, 0) if self.tempo.cached else 0
+        frames = range(first + known, numbers[-1] + 1)
+        clean, passed = self._net(noisy[known:], level[known:], frames)
+        done = int((level[known:] <= self.tempo.stabilise).int().cumprod(0).sum())
         if self.tempo.cached and done:
-            fresh = frames.start + done - self.end
-            if fresh:
-                self._keep(noisy[done - fresh : done], self.end)
-            noisy, level, frames = noisy[done:], level[done:], frames[done:]
-        clean = self._asked(noisy, level, frames)
-        return torch.cat([noisy.new_zeros(done, *noisy.shape[1:]), clean]) if self.tempo.cached and done else clean
+            self._keep([Memory(m.key[:, :, :done], m.value[:, :, :done]) for m in passed], frames.start)
+        return torch.cat([noisy.new_zeros(known, *noisy.shape[1:]), self._guided(clean.float().transpose(0, 1))])
 
-    def _asked(self, noisy: Tensor, level: Tensor, frames: range) -> Tensor:
-        """With guidance, the net is asked with the voice and without it, at once."""
-        answers = self._net(noisy, level, frames)[0].float().transpose(0, 1)
+    def _guided(self, answers: Tensor) -> Tensor:
+        """(f, films, d) -> (f, n, d): with guidance, the net has been asked with the voice and without it, at once."""
         if len(self.told) == 1:
             return answers
         told, untold = answers.chunk(2, 1)
-        clean: Tensor = untold + self.tempo.guidance * (told - untold)
-        return clean
+        guided: Tensor = untold + self.tempo.guidance * (told - untold)
+        return guided
 
     def _net(self, noisy: Tensor, level: Tensor, frames: range) -> tuple[Tensor, list[Memory]]:
         """Films with the voice, and then those without: (films, f, d)."""
@@ -189,15 +194,8 @@ class _Stage:
         sound = heard.repeat_interleave(self.count, 0)
         return actor(motion, level.expand(films, -1), sound, wishes, frames.start, self.memories)  # type: ignore[no-any-return]
 
-    def _shrunk(self, clean: Tensor) -> Tensor:
-        """Clean motion as finished frames are given: as at their level, without noise."""
-        told = torch.full((len(clean),), self.tempo.stabilise, device=clean.device)
-        return spread(self.actor.config.schedule.alpha(told), clean) * clean
-
-    def _keep(self, given: Tensor, first: int) -> None:
-        """Remember finished frames, and forget those beyond the context."""
-        level = torch.full((len(given),), self.tempo.stabilise, device=given.device)
-        _, fresh = self._net(given, level, range(first, first + len(given)))
+    def _keep(self, fresh: list[Memory], first: int) -> None:
+        """Remember finished frames, from number `first` on, and forget those beyond the context."""
         if self.memories is None:
             self.memories, self.begins = fresh, first
         else:
@@ -205,7 +203,7 @@ class _Stage:
                 Memory(torch.cat([old.key, new.key], 2), torch.cat([old.value, new.value], 2))
                 for old, new in zip(self.memories, fresh, strict=True)
             ]
-        self.end = first + len(given)
+        self.end = first + fresh[0].key.shape[2]
         config = self.actor.config
         oldest = self.end // config.chunk * config.chunk - config.context
         drop = max(oldest - self.begins, 0)

@@ -30,21 +30,20 @@ HOPS: Final = 4
 WIDTH: Final = HOPS * BANDS + 2
 """Numbers in a row: spectra, hop after hop; then pitch, and how periodic the sound is."""
 LOWEST, HIGHEST = 60.0, 7600.0  # hertz of the bands
-_HOP: Final = 0.01  # seconds
-_ECHO: Final = 48  # hops that an echo lasts at most
-_BLUR: Final = 6  # hops to each side that are smoothed over at most
+HOP: Final = 0.01
+"""Seconds from one spectrum to the next."""
 _OFFSETS: Final = (-0.015, -0.005, 0.005, 0.015)  # seconds from a frame's moment to the middle of each window
 _WINDOW: Final = 0.025  # seconds
 REACH: Final = 0.030
 """Seconds of sound that a row needs after its moment (and before it)."""
 NOTHING: Final = -9.0
 """log10 of power, a hertz and band: what is quieter is silence."""
-_MIDDLE, _SPREAD = -5.5, 1.5  # of log powers of speech, about
+MIDDLE, SPREAD = -5.5, 1.5
+"""Of log10 powers of speech, about: what rows have in units of."""
 _DEEPEST, _HIGHEST_VOICE = 60.0, 500.0  # hertz
 _AS_GOOD: Final = 0.88  # of the best: a shorter period that is nearly as good is the period
-_LN10: Final = float(np.log(10))
 _BLOCK: Final = 25  # rows computed together, always as many: sums of other sizes round otherwise
-SILENCE: Final = (NOTHING - _MIDDLE) / _SPREAD
+SILENCE: Final = (NOTHING - MIDDLE) / SPREAD
 """What a band of a row says when there is nothing."""
 
 
@@ -89,87 +88,8 @@ def silence(count: int) -> Rows:
 
 def level_of(rows: Rows) -> npt.NDArray[np.float32]:
     """(f,) how loud each frame is, log10 of power."""
-    power = 10 ** (rows[:, :-2].astype(np.float64) * _SPREAD + _MIDDLE)
+    power = 10 ** (rows[:, :-2].astype(np.float64) * SPREAD + MIDDLE)
     return np.asarray(np.log10(power.reshape(len(rows), HOPS, BANDS).sum(2).mean(1)), np.float32)
-
-
-def louder(rows: torch.Tensor, gain: torch.Tensor, tilt: torch.Tensor) -> torch.Tensor:
-    """Rows (..., WIDTH) of the same sound at another level, as near as they can tell. `gain` in dB, `tilt` in dB
-    an octave over a kilohertz, both of the shape of the rows without the last axis."""
-    import torch
-
-    octaves = torch.from_numpy(np.log2(_edges()[1:-1] / 1000)).to(rows).repeat(HOPS)
-    spectra = rows[..., :-2]
-    moved = spectra + (gain[..., None] + tilt[..., None] * octaves) / 10 / _SPREAD
-    changed = rows.clone()
-    changed[..., :-2] = moved.clip(min=SILENCE)
-    return changed
-
-
-def from_another(rows: torch.Tensor, shorter: torch.Tensor) -> torch.Tensor:
-    """Rows (..., f, WIDTH) as somebody would have said them whose throat is `shorter` (...) times as short, and whose
-    formants are so many times as high (vocal tract length perturbation, Jaitly and Hinton 2013). The pitch stays."""
-    import torch
-
-    edges = _edges()
-    first, each = _mel(LOWEST), (_mel(HIGHEST) - _mel(LOWEST)) / (BANDS + 1)
-    wanted = torch.from_numpy(edges[1:-1]).to(rows) / shorter[..., None]
-    place = ((2595 * torch.log10(1 + wanted / 700) - first) / each - 1).clamp(0, BANDS - 1)
-    low = place.floor().long().clamp(max=BANDS - 2)
-    share = (place - low)[..., None, None, :]
-    spectra = rows[..., :-2].reshape(*rows.shape[:-1], HOPS, BANDS)
-    index = low[..., None, None, :].expand(*spectra.shape)
-    moved = torch.lerp(spectra.gather(-1, index), spectra.gather(-1, index + 1), share.expand(*spectra.shape))
-    return torch.cat([moved.flatten(-2), rows[..., -2:]], -1)
-
-
-def in_a_room(rows: torch.Tensor, seconds: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Rows (n, f, WIDTH) as a room would give them back: what was heard dies away by 60 dB in `seconds` (n,), and so
-    much of it, `share` (n,), is heard besides."""
-    import torch
-
-    hops = torch.arange(_ECHO, device=rows.device)
-    decay = 10 ** (-6 * _HOP * hops / seconds[:, None])
-    kernels = torch.where(hops == 0, 1.0, share[:, None] * decay).flip(-1)
-    nothing = 10.0**NOTHING
-    power = (10 ** (_hops(rows) * _SPREAD + _MIDDLE) - nothing).clamp_min(0)
-    heard = ((_slid(power, kernels, _ECHO - 1, 0) + nothing).log10() - _MIDDLE) / _SPREAD
-    return torch.cat([heard.reshape(*rows.shape[:-1], -1), rows[..., -2:]], -1)
-
-
-def smoother(rows: torch.Tensor, hops: torch.Tensor) -> torch.Tensor:
-    """Rows (n, f, WIDTH) whose spectra change less quickly, as those of synthesisers do: the mean of a Gaussian of that
-    deviation (n,), in hops of 10 ms."""
-    import torch
-
-    away = torch.arange(-_BLUR, _BLUR + 1, device=rows.device)
-    kernels = torch.exp(-0.5 * (away / hops.clamp_min(1e-2)[:, None]) ** 2)
-    kernels = kernels / kernels.sum(1, keepdim=True)
-    return torch.cat([_slid(_hops(rows), kernels, _BLUR, _BLUR).reshape(*rows.shape[:-1], -1), rows[..., -2:]], -1)
-
-
-def _hops(rows: torch.Tensor) -> torch.Tensor:
-    """(n, f, WIDTH) -> (n, f HOPS, BANDS): the spectra of all frames are 10 ms apart."""
-    return rows[..., :-2].reshape(len(rows), -1, BANDS)
-
-
-def _slid(spectra: torch.Tensor, kernels: torch.Tensor, before: int, after: int) -> torch.Tensor:
-    """Each film's (n, t, BANDS) sums over time, by its own kernel (n, before + 1 + after)."""
-    import torch.nn.functional as F
-
-    count = len(spectra) * BANDS
-    lines = F.pad(spectra.transpose(1, 2).reshape(1, count, -1), (before, after), mode="replicate")
-    slid = F.conv1d(lines, kernels.to(lines.dtype).repeat_interleave(BANDS, 0)[:, None], groups=count)
-    return slid.reshape(len(spectra), BANDS, -1).transpose(1, 2)
-
-
-def noisier(rows: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """Rows (..., f, WIDTH) of the same sound with steady noise of powers `noise` (..., BANDS), log10, added to it."""
-    import torch
-
-    spectra = rows[..., :-2].reshape(*rows.shape[:-1], HOPS, BANDS) * _SPREAD + _MIDDLE
-    both = torch.logaddexp(spectra * _LN10, noise[..., None, None, :] * _LN10) / _LN10
-    return torch.cat([((both - _MIDDLE) / _SPREAD).flatten(-2), rows[..., -2:]], -1)
 
 
 def _mono(chunk: Samples) -> Samples:
@@ -189,8 +109,8 @@ def _block(samples: Samples, begin: int, first: int, rate: int) -> Rows:
     starts = [at + round(offset * rate) - half for at in moments for offset in _OFFSETS]
     cut = np.stack([samples[max(start, 0) : start + len(window)] for start in starts]).astype(np.float64)
     power = np.abs(np.fft.rfft(cut * window, size)) ** 2
-    mel = np.log10(np.maximum(power @ bank, 10.0**NOTHING))
-    spectra = ((mel - _MIDDLE) / _SPREAD).reshape(_BLOCK, HOPS * BANDS)
+    powers = np.log10(np.maximum(power @ bank, 10.0**NOTHING))
+    spectra = ((powers - MIDDLE) / SPREAD).reshape(_BLOCK, HOPS * BANDS)
     return np.concatenate([spectra, _pitch(samples, moments, rate)], 1).astype(np.float32)
 
 
@@ -218,8 +138,8 @@ def _bank(rate: int) -> tuple[npt.NDArray[np.float64], int, npt.NDArray[np.float
     window = np.hanning(round(_WINDOW * rate))
     size = 1 << (2 * len(window) - 1).bit_length()
     hertz = np.fft.rfftfreq(size, 1 / rate)
-    edges = _edges()
-    low, middle, high = edges[:-2], edges[1:-1], edges[2:]
+    places = edges()
+    low, middle, high = places[:-2], places[1:-1], places[2:]
     rising = (hertz[:, None] - low) / (middle - low)
     falling = (high - hertz[:, None]) / (high - middle)
     bank = np.clip(np.minimum(rising, falling), 0, None)
@@ -227,16 +147,16 @@ def _bank(rate: int) -> tuple[npt.NDArray[np.float64], int, npt.NDArray[np.float
     return window, size, bank * density * (rate / size)
 
 
-def _edges() -> npt.NDArray[np.float64]:
+def edges() -> npt.NDArray[np.float64]:
     """(BANDS + 2,) hertz: where each band begins, is highest, and ends."""
-    return _hertz(np.linspace(_mel(LOWEST), _mel(HIGHEST), BANDS + 2))
+    return hertz_of(np.linspace(mel_of(LOWEST), mel_of(HIGHEST), BANDS + 2))
 
 
-def _mel(hertz: float) -> float:
+def mel_of(hertz: float) -> float:
     return float(2595 * np.log10(1 + hertz / 700))
 
 
-def _hertz(mel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def hertz_of(mel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(700 * (10 ** (mel / 2595) - 1), np.float64)
 
 

@@ -25,7 +25,7 @@ from torch import Tensor
 from understudy import weights
 from understudy.cast.how import INDEX
 from understudy.cast.speak.mouth import smooth
-from understudy.data import shards
+from understudy.data import revoice, shards
 from understudy.data.talk import FOLDER, Talk, spoken_ahead
 from understudy.diffusion.forcing import as_used, by_chunk, fused_weights
 from understudy.diffusion.noise import chance, noised
@@ -36,12 +36,15 @@ from understudy.motion import likeness
 from understudy.motion.actor import Actor, ActorConfig
 from understudy.motion.perform import Tempo
 from understudy.motion.space import LEAST, PLAYED, spread_of
-from understudy.motion.speech import BANDS, FPS, NOTHING, from_another, in_a_room, louder, noisier, silence, smoother
+from understudy.motion.speech import BANDS, FPS, NOTHING, silence
 from understudy.recipes.recipe import Recipe, found
 from understudy.recipes.x_actor_exam import Exam, drawn
 from understudy.train.task import Batch, Chance, Loss, Moment, Plan, Task, Turn
 
-_PICK, _LEVEL, _EACH, _NOISE, _TOLD, _WISHED, _GAIN, _ROOM, _OWN, _CHOSEN, _OWN_NOISE, _ECHO = range(0x7861, 0x786D)
+_PICK, _LEVEL, _EACH, _NOISE, _TOLD, _WISHED, _GAIN, _ROOM, _OWN, _CHOSEN, _OWN_NOISE, _ECHO, _COLOUR = range(
+    0x7861, 0x786E
+)
+_WAVES: Final = (2, 3, 4, 5)  # half periods over the bands: how microphones differ
 _BLENDED: Final = 18  # frames in which a motion leaves a portrait that does something else
 
 
@@ -80,13 +83,17 @@ class XActorRecipe(Recipe):
     gain: float
     """dB by which sound is made louder or quieter, at most,"""
     tilt: float
-    """and dB an octave by which it is made brighter or duller: microphones differ."""
+    """and dB an octave by which it is made brighter or duller,"""
+    colour: float
+    """and dB of each of four waves over its bands: microphones differ."""
     throat: float
     """How much shorter or longer voices' throats are made, at most, as a logarithm."""
     echo: float
     """How much of what rooms give back is heard besides, at most: half of the films are heard in rooms,"""
     smooth: float
     """and a third are smoothed by a Gaussian of up to so many hundredths of a second."""
+    whispered: float
+    """How often nothing is said of the pitch."""
     noise: float
     """log10 of the power of noise that is added, at most."""
     clip: float
@@ -124,7 +131,7 @@ def x_actor_small_recipe() -> XActorRecipe:
         by_frame=0.1,
         used=0.5,
         alike=0.2,
-        history=0.1,
+        history=0.15,
         own=0.0,
         own_chunks=2,
         own_steps=3,
@@ -133,9 +140,11 @@ def x_actor_small_recipe() -> XActorRecipe:
         started=0.3,
         gain=12.0,
         tilt=1.5,
+        colour=3.0,
         throat=0.1,
-        echo=0.4,
-        smooth=2.0,
+        echo=0.6,
+        smooth=3.0,
+        whispered=0.15,
         noise=-5.0,
         clip=5.0,
         kept=0.9,
@@ -262,11 +271,15 @@ def recorded(sound: Tensor, dice: Chance, recipe: XActorRecipe) -> Tensor:
     have heard them."""
     gain, tilt, throat = (dice.uniform(3, purpose=_GAIN).to(sound.device) * 2 - 1).chunk(3, -1)
     roomy, far, share, smoothed, by = dice.uniform(5, purpose=_ECHO).to(sound.device).unbind(1)
-    moved = from_another(sound, (throat[:, 0] * recipe.throat).exp())
-    moved = smoother(moved, torch.where(smoothed < 1 / 3, by * recipe.smooth, 0.0))
-    moved = in_a_room(moved, 0.15 + 0.55 * far, torch.where(roomy < 0.5, share * recipe.echo, 0.0))
-    moved = louder(moved, (gain * recipe.gain).expand(sound.shape[:2]), (tilt * recipe.tilt).expand(sound.shape[:2]))
-    return noisier(moved, noise_of(dice, recipe).to(sound.device))
+    waves = dice.uniform(len(_WAVES) + 1, purpose=_COLOUR).to(sound.device) * 2 - 1
+    voiced = (waves[:, -1] / 2 + 0.5 >= recipe.whispered).float()
+    decibels = gain * recipe.gain + tilt * recipe.tilt * revoice.octaves().to(sound.device)
+    decibels = decibels + recipe.colour * waves[:, :-1] @ revoice.waves(_WAVES).to(sound.device)
+    moved = revoice.from_another(sound, (throat[:, 0] * recipe.throat).exp())
+    moved = revoice.smoother(moved, torch.where(smoothed < 1 / 3, by * recipe.smooth, 0.0))
+    moved = revoice.in_a_room(moved, 0.15 + 0.55 * far, torch.where(roomy < 0.5, share * recipe.echo, 0.0))
+    moved = revoice.noisier(revoice.equalised(moved, decibels), noise_of(dice, recipe).to(sound.device))
+    return torch.cat([moved[..., :-2], moved[..., -2:] * voiced[:, None, None]], -1)
 
 
 def noise_of(dice: Chance, recipe: XActorRecipe) -> Tensor:

@@ -4,7 +4,8 @@ trembles, how much of it is breath.
 Anger tightens the throat and sadness lets it go, which shows as energy above and below a kilohertz (Scherer 1986,
 "Vocal affect expression"); a smile shortens the way from the throat to the lips and so raises all formants (Ohala
 1980); rage is rough (Arnal et al. 2015: loudness that changes 30 to 150 times a second), and a sob trembles 5 times a
-second.
+second. Whoever catches their breath lets some of it through: noise that takes the place of the harmonics above two
+kilohertz or so, and falls with them (Klatt and Klatt 1990).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 _FROM, _TO = 500.0, 4000.0  # hertz between which a voice is bright or dull
 _TREMBLES: Final = 5.5  # times a second
 _ROUGH: Final = 37.0
-_BREATH: Final = (1500.0, 7000.0)  # hertz
+_BREATH: Final = 1500.0  # hertz over which breath falls by 6 dB an octave, and under which by 12
 _QUICK: Final = 0.02  # seconds in which breath follows the voice
 
 
@@ -37,7 +38,7 @@ class Timbre:
     rough: float = 0.0
     """The same, fast."""
     breath: float = 0.0
-    """Noise, of the voice's own size."""
+    """Noise, of the voice's own size: 0.02 is breathy."""
 
     def at(self, strength: float) -> Timbre:
         """So much of it."""
@@ -89,9 +90,8 @@ def _tilted(wave: Floats, rate: int, bright: float) -> Floats:
 def _aspiration(wave: Floats, rate: int, seed: int) -> Floats:
     """Noise that is as loud as the voice at any moment."""
     noise = np.random.default_rng([0x74696D62, seed]).standard_normal(len(wave))
-    hertz = np.fft.rfftfreq(len(wave), 1 / rate)
-    inside = (hertz > _BREATH[0]) & (hertz < _BREATH[1])
-    noise = np.fft.irfft(np.fft.rfft(noise) * inside, len(wave))
+    times = np.fft.rfftfreq(len(wave), 1 / rate) / _BREATH
+    noise = np.fft.irfft(np.fft.rfft(noise) * times**2 / (1 + times**3), len(wave))
     window = max(round(_QUICK * rate), 1)
     power = np.convolve(wave**2, np.ones(window) / window, "same")
     return np.asarray(noise / max(_size(noise), 1e-9) * np.sqrt(power), np.float64)

@@ -49,7 +49,7 @@ DELIVERIES: Final[Mapping[Mood, Delivery]] = MappingProxyType({
     "happy": Delivery(1.12, 14, 1.6, 2.5, "!", 0.8, Timbre(bright=2.0, short=1.08)),
     "sad": Delivery(0.76, -14, 0.35, -6.0, ".", 1.8, Timbre(bright=-4.0, short=0.96, trembling=0.3)),
     "angry": Delivery(1.14, 2, 1.1, 6.0, "!", 0.6, Timbre(bright=4.0, short=0.95, rough=0.5)),
-    "surprised": Delivery(1.0, 26, 2.0, 2.5, "?", 1.1, Timbre(breath=0.5)),
+    "surprised": Delivery(1.0, 26, 2.0, 2.5, "?", 1.1, Timbre(bright=-1.5, short=1.04, breath=0.02)),
 })  # fmt: skip
 
 
