@@ -4,7 +4,7 @@
 #
 # What to expect: docs/training.md, which has what was measured and when. Nothing is downloaded. Room needed: 6 GB.
 #
-#   runs/small_cpu.sh              an hour for the autoencoder, eight for X-Portrait, as many for X-Portrait 2
+#   runs/small_cpu.sh              an hour for the autoencoder, eight for X-Portrait, as many for X-Portrait 2, two for X-Actor
 #   HOURS=16 runs/small_cpu.sh     or longer
 #   OUT=/elsewhere THREADS=4 DEVICE=cuda runs/small_cpu.sh
 set -euo pipefail
@@ -15,6 +15,7 @@ HOURS="${HOURS:-8}"
 THREADS="${THREADS:-2}" # 1 where another program keeps a core busy: spin barriers make two slower than one
 DEVICE="${DEVICE:-auto}"
 UNDERSTUDY="${UNDERSTUDY:-python -m understudy}"
+${UNDERSTUDY% -m understudy} -c "import espeakng_loader" || { echo 'the cast speaks with pip install "understudy[tts]"' >&2; exit 1; }
 
 # A heap in large pages that is not given back between steps (glibc): steps take two thirds of the time, docs/training.md.
 export GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}"

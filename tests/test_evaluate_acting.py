@@ -44,11 +44,13 @@ def test_closures_that_are_made_missed_and_false() -> None:
     shut = np.zeros(400)
     for k in range(1, 40, 4):  # every other p
         shut[5 * k : 5 * k + 5] = 1
-    hit, wrong = likeness.closures(rows(jawOpen=np.full(400, 0.4), mouthClose=shut), phones)
+    true = rows(jawOpen=np.full(400, 0.4))
+    hit, wrong = likeness.closures(rows(jawOpen=np.full(400, 0.4), mouthClose=shut), true, phones)
     assert hit == pytest.approx(0.5) and wrong == 0
-    always = likeness.closures(rows(mouthClose=np.ones(400), jawOpen=np.full(400, 0.4)), phones)
-    assert always == (1.0, 1.0)
-    assert likeness.closures(rows(jawOpen=np.full(400, 0.4)), phones) == (0.0, 0.0)
+    closed = rows(mouthClose=np.ones(400), jawOpen=np.full(400, 0.4))
+    assert likeness.closures(closed, true, phones) == (1.0, 1.0)
+    assert likeness.closures(true, true, phones) == (0.0, 0.0)
+    assert likeness.closures(closed, closed, phones) == (1.0, 0.0)  # what is truly shut is not shut falsely
 
 
 def test_moods_are_told_apart_and_changes_are_timed() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from understudy import models, weights
+from understudy.animate.voice import tempo_of
 from understudy.cast.speak import acting as acted
 from understudy.cast.speak.acting import Temper
 from understudy.cast.speak.take import Take
@@ -75,11 +76,11 @@ def test_a_performance_without_end_is_compared_and_drawn(monkeypatch: pytest.Mon
 
 def test_how_one_performs_follows_from_what_was_learnt() -> None:
     known = {"tempo": {"steps": 8, "lag": 4, "stabilise": 0.0, "guidance": 1.5, "cached": True}}
-    assert actors.tempo_of(known).stabilise == 0 and actors.tempo_of({}) == models.small_tempo()
-    assert actors.tempo_of({**known, "objective": "regression"}).steps == 1
-    assert actors.tempo_of({**known, "objective": "teacher"}).lag == 8
+    assert tempo_of(known).stabilise == 0 and tempo_of({}) == models.small_tempo()
+    assert tempo_of({**known, "objective": "regression"}).steps == 1
+    assert tempo_of({**known, "objective": "teacher"}).lag == 8
     said = weights.as_json(x_actor_small_recipe())  # as a file's header has it
-    assert actors.tempo_of(said) == x_actor_small_recipe().tempo
+    assert tempo_of(said) == x_actor_small_recipe().tempo
 
 
 def test_a_folder_without_sound_is_refused(tmp_path: Path) -> None:

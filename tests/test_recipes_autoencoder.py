@@ -200,6 +200,14 @@ def test_a_course_goes_from_stage_to_stage(tmp_path: Path, monkeypatch: pytest.M
     assert seen == {"first": "", "second": str(tmp_path / "first" / "first.safetensors")}
     again = module.run(module.Wish(recipe="both", out=tmp_path, device="cpu"), lambda words: None)
     assert again.last is None and not again.stopped
+    shorter = recipes.Course(name="both", makes="", stages=course.stages, needless=(("seen=false", "first"),))
+    monkeypatch.setattr(module, "named", lambda name: known.get(name, shorter))
+    seen.clear()
+    with pytest.raises(BadOption, match="seen"):  # the field is no recipe's: what is tried is the second stage
+        module.run(
+            module.Wish(recipe="both", out=tmp_path / "b", device="cpu", changes=["seen=false"]), lambda words: None
+        )
+    assert not (tmp_path / "b" / "first").exists()
 
 
 def test_fields_may_come_after_options(tmp_path: Path) -> None:

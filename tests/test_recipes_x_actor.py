@@ -120,8 +120,11 @@ def test_a_past_of_its_own_is_another_past(tmp_path: Path) -> None:
     level = torch.cat([torch.zeros(2, 1), torch.tensor([[0.0] * 8 + [0.7] * 8] * 2)], 1)
     heard, wishes = net.listen(batch["sound"]), torch.zeros(2, 17, 11)
     true = net.normal(batch["motion"])
-    given = x_actor.imagined(net, true, level, heard, wishes, dice, recipe)
+    given, own = x_actor.imagined(net, true, level, heard, wishes, dice, recipe)
     same = (given == true).all(-1)
+    assert torch.equal(own, ~same)
+    unknown = torch.cat([torch.ones(2, 1), level[:, 1:]], 1)  # of a portrait that is not told
+    assert torch.equal(x_actor.imagined(net, true, unknown, heard, wishes, dice, recipe)[1], own)
     assert same[:, :1].all() and not same[:, 1:9].any() and same[:, 9:].all()  # two chunks before the live one
 
 

@@ -264,7 +264,7 @@ def x_actor_small() -> ActorConfig:
     from understudy.motion.space import PLAYED
     from understudy.motion.speech import BANDS, WIDTH
 
-    return replace(x_actor(), motion=PLAYED, sound=WIDTH, bands=BANDS, ear=24, width=152, depth=6, heads=4, context=192)
+    return replace(x_actor(), motion=PLAYED, sound=WIDTH, bands=BANDS, ear=24, width=152, depth=6, heads=4, context=208)
 
 
 def small_tempo() -> Tempo:

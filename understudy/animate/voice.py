@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -17,7 +17,6 @@ from understudy.animate.driving import Bridging, Driving
 from understudy.clip import AnyPath, Warn
 from understudy.clip.coming import Coming
 from understudy.clip.hear import FLOOR, Heard, hear
-from understudy.clip.level import levelled
 from understudy.clip.media import existing
 from understudy.clip.sound import open_sound, placed, sound_stream
 from understudy.errors import BadOption, BadWeights, MissingFile, NoSound, UnknownModel
@@ -149,9 +148,9 @@ def _rest() -> Tensor:
 
 def rows_of(stream: Sounding) -> Iterator[Rows]:
     """What an actor hears of an open stream, brought to the loudness that it knows."""
-    from understudy.motion.speech import heard
+    from understudy.motion.speech import listened
 
-    return heard(levelled(stream.chunks, stream.rate), stream.rate)
+    return listened(stream.chunks, stream.rate)
 
 
 def said_of(path: Path, warn: Warn) -> float:
@@ -254,19 +253,48 @@ def trained(acting: Acting, device: str) -> tuple[Actor, Tempo, str]:
             f"{model.weights[0]} is neither shipped with this package nor in $UNDERSTUDY_WEIGHTS (~/.cache/understudy)",
             train if model.name == ours else f"{ours}: nobody has published weights of the full size",
         )
-    actor, mark = _loaded(path, path.stat().st_mtime_ns, str(choose(device)))
-    tempo = models.small_tempo()
+    actor, tempo, mark = actor_in(path, str(choose(device)))
     return actor, tempo if acting.guidance is None else replace(tempo, guidance=acting.guidance), mark
 
 
+def actor_in(path: Path, device: str) -> tuple[Actor, Tempo, str]:
+    """An actor in a file of weights, how one performs that has learnt so, and a word that changes with the weights.
+    Errors: `BadWeights`, `MissingFile`."""
+    return _loaded(path, existing(path).stat().st_mtime_ns, device)
+
+
 @lru_cache(maxsize=1)
-def _loaded(path: Path, changed: int, device: str) -> tuple[Actor, str]:
+def _loaded(path: Path, changed: int, device: str) -> tuple[Actor, Tempo, str]:
     from understudy import weights
     from understudy.motion.actor import Actor, ActorConfig
+    from understudy.motion.space import PLAYED
 
     stored = weights.load(path)
-    if not isinstance(stored.about.config, ActorConfig):
+    config = stored.about.config
+    if not isinstance(config, ActorConfig):
         raise BadWeights(f"{path} holds no actor", stored.about.name, "understudy train x-actor-small")
-    net = Actor(stored.about.config)
+    if not config.bands or config.motion != PLAYED:
+        raise BadWeights(
+            f"{path} holds an actor that cannot be followed yet: it hears with wav2vec2 and imagines codes",
+            f"{config.motion} numbers of motion, {config.sound} of sound",
+            f"an actor of the small kind: {PLAYED} numbers of motion, from spectra",
+        )
+    net = Actor(config)
     weights.fill(net, stored)
-    return net.eval().to(device), f"{path.stem} sha256:{sha256(path.read_bytes()).hexdigest()[:16]}"
+    mark = f"{path.stem} sha256:{sha256(path.read_bytes()).hexdigest()[:16]}"
+    return net.eval().to(device), tempo_of(stored.about.recipe), mark
+
+
+def tempo_of(recipe: Mapping[str, Any]) -> Tempo:
+    """As the recipe has it; a regression answers at once, and one who has learnt from a clean past is given one, chunk
+    after chunk."""
+    from dataclasses import replace
+
+    from understudy.motion.perform import Tempo
+
+    told = {name: value for name, value in recipe.get("tempo", {}).items() if name != "kind"}
+    tempo = Tempo(**told) if told else models.small_tempo()
+    objective = recipe.get("objective", "forcing")
+    if objective == "regression":
+        return replace(tempo, steps=1, lag=1, stabilise=0.0, guidance=1.0)
+    return replace(tempo, lag=tempo.steps, stabilise=0.0) if objective == "teacher" else tempo

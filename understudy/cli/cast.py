@@ -11,6 +11,7 @@ import typer
 from understudy import __version__
 from understudy.cli import say
 from understudy.cli.options import Force, Json, Out
+from understudy.errors import BadOption
 
 if TYPE_CHECKING:
     from understudy.clip import Picture
@@ -32,6 +33,9 @@ def portrait(
     ] = None,
     style: Style = None,
     size: Size = 512,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Refuse formats that lose something: .png keeps every number.")
+    ] = False,
     out: Out = None,
     force: Force = False,
     json: Json = False,
@@ -41,6 +45,8 @@ def portrait(
     from understudy.clip import write_picture
 
     path = out or Path(f"cast-{who}.png")
+    if lossless and path.suffix.lower() in (".jpg", ".jpeg", ".webp"):
+        raise BadOption(f"{path.suffix} loses something", str(path), "a name that ends in .png")
     picture = stage.portrait(who, how, style, size, samples=2)
     write_picture(path, picture, metadata=_words(who, how, style), overwrite=force)
     _told(path, 1, size, json)

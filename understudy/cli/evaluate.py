@@ -9,6 +9,7 @@ import typer
 
 from understudy.cli import say
 from understudy.cli.options import Device, Json
+from understudy.errors import BadOption
 
 if TYPE_CHECKING:
     from understudy.evaluate.actors import Audition
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     model: Annotated[
         str,
         typer.Argument(
@@ -59,9 +61,11 @@ def evaluate(
     if is_actor(model):
         from understudy.evaluate.actors import Audition
 
-        asked = Audition(minutes=minutes, draws=draws)
+        _refuse(context, model, "people", "motions", "steps", "out", "films")
+        asked = Audition(minutes=minutes, draws=draws, seed=seed)
         _audition(model, asked, {"file": weights, "rival": rival, "speech": speech}, device, json)
         return
+    _refuse(context, model, "weights", "rival", "speech", "draws", "minutes")
     if films:
         _films(model, Programme(people=people or 1, seed=seed), steps, device, json)
         return
@@ -82,6 +86,15 @@ def evaluate(
     say.line(f"sheet: {sheet}")
     if json:
         say.object_last({**show.as_object(found), "sheet": str(sheet), "kept": str(kept)})
+
+
+def _refuse(context: typer.Context, model: str, *options: str) -> None:
+    """Errors: `BadOption` for what was asked for and would be ignored."""
+    for name in options:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = "-o" if name == "out" else f"--{name}"
+            raise BadOption(f"{option} says nothing about {model}", remedy="understudy evaluate --help")
 
 
 def is_actor(model: str) -> bool:

@@ -17,8 +17,7 @@ from understudy.cast.speak.lines import take
 from understudy.data import shards
 from understudy.data.drawn import looks
 from understudy.motion.space import rows_of
-from understudy.motion.speech import FPS
-from understudy.motion.speech import rows_of as heard_of
+from understudy.motion.speech import FPS, rows_of_voice
 from understudy.motion.wishes import knobs
 
 EACH: Final = 16  # takes in a shard
@@ -42,7 +41,7 @@ class Talk:
         frames = self.seconds * FPS
         samples = told.speech.samples
         wanted = self.seconds * told.speech.rate
-        rows = heard_of(np.pad(samples[:wanted], (0, max(wanted - len(samples), 0))), told.speech.rate)[:frames]
+        rows = rows_of_voice(np.pad(samples[:wanted], (0, max(wanted - len(samples), 0))), told.speech.rate)[:frames]
         temper = told.temper
         return {
             "motion": rows_of(told.how(0, frames, FPS)),

@@ -78,11 +78,14 @@ class MoodJudge:
 
 
 def mood_delay(judge: MoodJudge, rows: Floats, change: float, mood: int) -> float:
-    """Seconds from a change of mood at `change` (seconds) until windows that begin later show the new one; infinite if
-    they never do."""
-    for first in range(max(math.ceil(change * FPS), 0), len(rows) - WINDOW + 1, 5):
-        if int(judge.moods(windows(rows[first : first + WINDOW]))[0]) == mood:
-            return first / FPS - change
+    """Seconds from a change of mood at `change` (seconds) until the new one is seen: until the middle of the first of
+    two windows, a fifth of a second apart, that show it. Infinite if they never do."""
+    before = False
+    for first in range(max(math.ceil(change * FPS) - WINDOW // 2, 0), len(rows) - WINDOW + 1, 5):
+        here = int(judge.moods(windows(rows[first : first + WINDOW]))[0]) == mood
+        if here and before:
+            return max((first - 5 + WINDOW / 2) / FPS - change, 0.0)
+        before = here
     return float("inf")
 
 

@@ -1,6 +1,7 @@
 """`understudy evaluate x-actor-small`: held-out voices and words, performed, and measured against true takes.
 
-What is measured is what is shown: performances are steadied as `act` does it. Every part says what it cost.
+What is measured is what is shown: voices are brought to a level, somebody at rest performs, and performances are
+steadied, as `act` does it (drift is that of what is not steadied yet). Every part says what it cost.
 """
 
 from __future__ import annotations
@@ -8,31 +9,29 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 
-from understudy import __version__, models, weights
+from understudy import __version__, models
 from understudy.animate.pace import Pace, Tell, nobody
 from understudy.animate.record import machine
-from understudy.animate.voice import Acting, trained
+from understudy.animate.voice import Acting, actor_in, trained
 from understudy.cast.speak.lines import HELD_OUT, take
 from understudy.cast.speak.take import Take
 from understudy.device import choose
-from understudy.errors import BadWeights
 from understudy.evaluate import acting, changes, endless, voices
 from understudy.evaluate.acting import Floats, MoodJudge
 from understudy.evaluate.speed import commit
-from understudy.motion import likeness
-from understudy.motion.actor import Actor, ActorConfig
+from understudy.motion import likeness, played
+from understudy.motion.actor import Actor
 from understudy.motion.perform import Tempo, performances
 from understudy.motion.space import rows_of
-from understudy.motion.speech import FPS, Rows
-from understudy.motion.speech import rows_of as heard_of
+from understudy.motion.speech import FPS, Rows, rows_of_voice
 from understudy.motion.steadied import steadied
 
 REGRESSION: Final = "x-actor-small-regression.safetensors"
@@ -57,7 +56,13 @@ class Audition:
     draws: str = models.WARP.name
     longest: float = 20.0
     """Seconds of each recording, at most."""
-    first: int = HELD_OUT + 1000
+    seed: int = 0
+    """Any other seed asks other voices to say other things."""
+
+    @property
+    def first(self) -> int:
+        """The number of the first take; the one before it is a minute of speech that is acted without end."""
+        return HELD_OUT + 1000 + 10_000 * self.seed
 
     def __len__(self) -> int:
         """Steps of the work."""
@@ -115,7 +120,7 @@ def audition(
     """Perform and measure. `file`: other weights than the model's own; `rival`: those of a plain regression; `speech`:
     a folder of recordings. Errors: those of loading the weights; `ImportError` without espeakng_loader."""
     begun = time.perf_counter()
-    net, tempo = actor_in(file, device) if file else trained(Acting(actor=model), device)[:2]
+    net, tempo, _ = actor_in(file, str(choose(device))) if file else trained(Acting(actor=model), device)
     pace = Pace(progress)
     pace.begin("measuring", len(asked))
     ticks = iter(range(1, len(asked) + 1))
@@ -133,7 +138,7 @@ def audition(
         "realtime_factor": pace_of(net, tempo),
     }
     bill.to("held-out takes")
-    figures |= changes.followed(net, tempo, judge, asked.changes, tick) | changes.silent(net, tempo)
+    figures |= changes.followed(net, tempo, judge, asked.changes, asked.seed, tick) | changes.silent(net, tempo)
     bill.to("changes of mood, silence")
     figures |= other_synthesiser(net, tempo, asked, said, tick)
     bill.to("another synthesiser")
@@ -160,27 +165,6 @@ def audition(
     )
 
 
-def actor_in(path: Path, device: str) -> tuple[Actor, Tempo]:
-    """An actor in a file of weights, and how one performs that has learnt so. Errors: `BadWeights`, `MissingFile`."""
-    stored = weights.load(path)
-    if not isinstance(stored.about.config, ActorConfig):
-        raise BadWeights(f"{path} holds no actor", stored.about.name, "understudy train x-actor-small")
-    net = Actor(stored.about.config)
-    weights.fill(net, stored)
-    return net.eval().to(choose(device)), tempo_of(stored.about.recipe)
-
-
-def tempo_of(recipe: Mapping[str, Any]) -> Tempo:
-    """As the recipe has it; a regression answers at once, and one who has learnt from a clean past is given one, chunk
-    after chunk."""
-    told = {name: value for name, value in recipe.get("tempo", {}).items() if name != "kind"}
-    tempo = Tempo(**told) if told else models.small_tempo()
-    objective = recipe.get("objective", "forcing")
-    if objective == "regression":
-        return replace(tempo, steps=1, lag=1, stabilise=0.0, guidance=1.0)
-    return replace(tempo, lag=tempo.steps, stabilise=0.0) if objective == "teacher" else tempo
-
-
 def mood_judge(asked: Audition, tick: Callable[[], None]) -> MoodJudge:
     """What moods look like, from true takes that are learnt from."""
     features, found = [], []
@@ -199,7 +183,7 @@ def true_rows(told: Take) -> Floats:
 
 def shown(net: Actor, tempo: Tempo, heard: Rows, seeds: Sequence[int]) -> list[Floats]:
     """(f, 58) for each seed, as it is shown."""
-    made = torch.cat(list(performances(net, [heard], tempo, seeds=seeds)))
+    made = torch.cat(list(performances(net, [heard], tempo, seeds=seeds, start=played.start())))
     each = (torch.cat(list(steadied([made[:, number]]))) for number in range(len(seeds)))
     return [np.asarray(rows.double().cpu().numpy(), np.float64) for rows in each]
 
@@ -224,7 +208,7 @@ def performed(
     for number in range(asked.takes):
         told = take(asked.first + number, float(asked.seconds))
         true = true_rows(told)
-        heard = heard_of(told.speech.samples, told.speech.rate)[: len(true)]
+        heard = rows_of_voice(told.speech.samples, told.speech.rate)[: len(true)]
         made = shown(net, tempo, heard, range(asked.seeds))
         others = [true_rows(Take(told.speech, told.temper, told.seed + 7919 * (k + 1))) for k in range(asked.seeds)]
         length = min(len(true), len(made[0]))
@@ -247,12 +231,12 @@ def performed(
 def alike(made: Floats, true: Floats, told: Take) -> dict[str, float]:
     """One performance beside one truth."""
     phones = [phone for phone in told.speech.phones if phone.end < len(true) / FPS]
-    hit, wrong = likeness.closures(made, phones)
+    hit, wrong = likeness.closures(made, true, phones)
     jaws = likeness.column(made, "jawOpen"), likeness.column(true, "jawOpen")
     return {
         "jaw_correlation": likeness.correlation(*jaws),
         "lips_correlation": likeness.lip_correlation(made, true),
-        "offset_frames": float(likeness.offset(*jaws)),
+        "offset_frames": float(abs(likeness.offset(*jaws))),
         "closures": hit,
         "false_closures": wrong,
         "slow_correlation": acting.slow_correlation(made, true),
@@ -266,12 +250,12 @@ def other_synthesiser(
     wanted = ("jaw_correlation", "lips_correlation", "offset_frames", "closures", "false_closures")
     found: list[dict[str, float]] = []
     for number in range(asked.others):
-        told = voices.other_take(number, float(asked.seconds))
+        told = voices.other_take(number + 100 * asked.seed, float(asked.seconds))
         if told is None:
             said.append("flite is not installed (Debian: apt install flite): no other synthesiser was heard")
             return {f"other_{name}": None for name in wanted}
         true = true_rows(told)
-        heard = heard_of(told.speech.samples, told.speech.rate)[: len(true)]
+        heard = rows_of_voice(told.speech.samples, told.speech.rate)[: len(true)]
         found.append(alike(shown(net, tempo, heard, [0])[0], true[: len(heard)], told))
         tick()
     return {f"other_{name}": float(np.mean([one[name] for one in found])) for name in wanted}
@@ -280,7 +264,7 @@ def other_synthesiser(
 def _endless(net: Actor, tempo: Tempo, asked: Audition, bill: _Bill, tick: Callable[[], None]) -> dict[str, float]:
     told = take(asked.first - 1, 110.0)
     samples = np.resize(told.speech.samples, 60 * told.speech.rate)  # over again, should it be shorter
-    heard = heard_of(samples, told.speech.rate)[: endless.MINUTE]
+    heard = rows_of_voice(samples, told.speech.rate)[: endless.MINUTE]
     found = endless.performed(net, tempo, heard, asked.minutes, asked.endless, tick)
     figures = endless.drifted(found, told, net.deviation.double().cpu().numpy(), true_rows)
     bill.to(f"{asked.minutes} minutes, {asked.endless} times")
@@ -299,7 +283,7 @@ def _beside(
             "one; --rival FILE)"
         )
         return None
-    return performed(*actor_in(path, device), asked, judge, lambda: None)
+    return performed(*actor_in(path, str(choose(device)))[:2], asked, judge, lambda: None)
 
 
 def _worst(heard: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -18,8 +18,7 @@ from understudy.motion import likeness
 from understudy.motion.actor import Actor
 from understudy.motion.perform import Tempo
 from understudy.motion.space import rows_of
-from understudy.motion.speech import FPS, Rows, silence
-from understudy.motion.speech import rows_of as heard_of
+from understudy.motion.speech import FPS, Rows, rows_of_voice, silence
 from understudy.motion.wishes import Felt, Wishes, shares_of
 
 SOON: Final = 2.0
@@ -40,29 +39,35 @@ class Change:
     after: Mood
 
 
-def changes(count: int, in_voice: bool) -> Iterator[Change]:
+def changes(count: int, seed: int, in_voice: bool) -> Iterator[Change]:
     """Voices, languages and words that nobody learns from. Errors: `ImportError` without espeakng_loader."""
     for number in range(count):
         before, after = MOODS[number % 5], MOODS[(number + 1 + number // 5 % 4) % 5]
-        first, second = (script(FIRST + number, _HALF, mood if in_voice else "neutral") for mood in (before, after))
+        first, second = (
+            script(FIRST + 10_000 * seed + number, _HALF, mood if in_voice else "neutral") for mood in (before, after)
+        )
         speech = speak(first.voice, [*first.phrases, *second.phrases])
         take = Take(speech, first.temper, first.seed)
         true = np.asarray(rows_of(take.how(0, take.frames(), FPS)).double().numpy(), np.float64)
-        heard = heard_of(speech.samples, speech.rate)[: len(true)]
+        heard = rows_of_voice(speech.samples, speech.rate)[: len(true)]
         yield Change(heard, true, speech.phrases[len(first.phrases)].start, before, after)
 
 
 def followed(
-    net: Actor, tempo: Tempo, judge: MoodJudge, count: int, tick: Callable[[], None]
+    net: Actor, tempo: Tempo, judge: MoodJudge, count: int, seed: int, tick: Callable[[], None]
 ) -> dict[str, float | None]:
     """`mood_delay`: median seconds until the new mood is seen (as long as the film goes on, where it never is), and the
-    share that is seen `SOON`; of changes in the voice, of the true takes of them, and of changes that are wished."""
-    found: dict[str, list[float]] = {"": [], "_true": [], "_told": []}
-    for change in changes(count, in_voice=True):
-        found[""].append(_delay(judge, rows_in(net, tempo, change.heard), change))
+    share that is seen `SOON`; of changes in the voice, of the true takes of them, and of changes that are wished. And,
+    as `_chance`, what would be said of a mood that does not come."""
+    found: dict[str, list[float]] = {"": [], "_true": [], "_told": [], "_chance": []}
+    for change in changes(count, seed, in_voice=True):
+        made = rows_in(net, tempo, change.heard)
+        found[""].append(_delay(judge, made, change))
+        others = [mood for mood in MOODS if mood not in (change.before, change.after)]
+        found["_chance"] += [_delay(judge, made, replace(change, after=mood)) for mood in others]
         found["_true"].append(_delay(judge, change.true, change))
         tick()
-    for change in changes(count, in_voice=False):
+    for change in changes(count, seed, in_voice=False):
         wish = Wishes(mood=(Felt(0.0, shares_of(change.before)), Felt(change.at, shares_of(change.after))))
         found["_told"].append(_delay(judge, rows_in(net, tempo, change.heard, wishes=wish), change))
         tick()

@@ -55,7 +55,7 @@ def performed(
     looks: list[Floats] = []
     held: list[Floats] = []
     done = 0
-    for chunk in performances(net, again(), tempo, seeds=range(seeds)):
+    for chunk in performances(net, again(), tempo, seeds=range(seeds), start=played.start()):
         rows = np.asarray(chunk.double().cpu().numpy(), np.float64)  # (f, n, 58)
         for k in range(len(rows)):
             minute, frame = divmod(done + k, MINUTE)

@@ -339,9 +339,9 @@ class Generator(nn.Module):
     def _frame_by_frame(self, cues: Iterable[Cues]) -> Iterator[Cues]:
         """Cues of single frames, their hints encoded: once, for all windows and steps."""
         for group in regrouped(cues, HINTS_TOGETHER):
-            if len(group.hints) != len(self.controls):
+            if len(group.hints) < len(self.controls):
                 raise BadOption(f"this generator follows {len(self.controls)} hints a frame, given {len(group.hints)}")
-            nets = zip(self.control_nets, group.hints, strict=True)
+            nets = zip(self.control_nets, group.hints, strict=False)  # without local control, the first alone is seen
             encoded = Cues(tuple(net.encode(hint) for net, hint in nets), group.code)
             for frame in range(len(group)):
                 yield encoded[frame : frame + 1]

@@ -67,23 +67,20 @@ def shut(rows: Floats) -> npt.NDArray[np.bool_]:
     return np.asarray((column(rows, "mouthClose") > SHUT) | (opening(rows) < _OPEN), np.bool_)
 
 
-def closures(rows: Floats, phones: Sequence[Phone]) -> tuple[float, float]:
-    """The share of p, b and m at which lips touch; and of the frames in which lips touch while a sound is said that is
-    not near any of them, nor near silence or f and v: false closures, as a share of such frames."""
+def closures(rows: Floats, true: Floats, phones: Sequence[Phone]) -> tuple[float, float]:
+    """The share of p, b and m at which lips touch; and false closures: where some sound is said, none of these is near,
+    and truly lips are apart, the share of frames in which they touch."""
     touch = shut(rows)
     moments = np.arange(len(rows)) / FPS
     hit, asked = 0, 0
-    lips, said, allowed = (np.zeros(len(rows), bool) for _ in range(3))
+    lips, said = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
     for phone in phones:
         near = (moments >= phone.start - _NEAR) & (moments <= phone.end + _NEAR)
-        within = (moments >= phone.start) & (moments < phone.end)
-        said |= within
+        said |= (moments >= phone.start) & (moments < phone.end)
         if _BILABIAL & set(phone.symbol):
             asked, hit = asked + 1, hit + bool(touch[near].any())
             lips |= near
-        if set("aɑæɐʌɒɛeɔo") & set(phone.symbol):  # noqa: RUF001 - a letter of the IPA
-            allowed |= within
-    free = allowed & said & ~lips
+    free = said & ~lips & ~shut(true)
     return (hit / asked if asked else 1.0), (float(touch[free].mean()) if free.any() else 0.0)
 
 

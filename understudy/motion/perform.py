@@ -105,6 +105,7 @@ def perform(
         yield chunk[:, 0]
 
 
+@torch.no_grad()
 def performances(
     actor: Actor,
     sound: Iterable[Rows],
@@ -131,15 +132,14 @@ def performances(
         stabilise=tempo.stabilise,
     )  # fmt: skip
     shown = 0
-    with torch.no_grad():
-        score.rows(range(0, 1))
-        while score.frames is None or shown < score.frames:
-            chunk = next(chunks)
-            score.rows(range(shown, shown + len(chunk) + 1))  # whether there is a frame after these
-            left = len(chunk) if score.frames is None else score.frames - shown
-            shown += len(chunk)
-            if left > 0:
-                yield actor.natural(chunk[:left])
+    score.rows(range(0, 1))
+    while score.frames is None or shown < score.frames:
+        chunk = next(chunks)
+        score.rows(range(shown, shown + len(chunk) + 1))  # whether there is a frame after these
+        left = len(chunk) if score.frames is None else score.frames - shown
+        shown += len(chunk)
+        if left > 0:
+            yield actor.natural(chunk[:left])
 
 
 class _Stage:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from understudy.clip.level import levelled
+
 if TYPE_CHECKING:
     import torch
 
@@ -77,6 +79,17 @@ def heard(chunks: Iterable[Samples], rate: int, *, gain: float = 0.0) -> Iterato
         done += _BLOCK
         keep = _place(done, rate) - margin
         held, begin = padded[keep - begin :], keep
+
+
+def listened(chunks: Iterable[Samples], rate: int) -> Iterator[Rows]:
+    """What an actor hears of a voice that comes in chunks: `heard`, brought to a loudness that it knows."""
+    return heard(levelled(chunks, rate), rate)
+
+
+def rows_of_voice(samples: Samples, rate: int) -> Rows:
+    """The same of a whole voice."""
+    parts = list(listened([samples], rate))
+    return np.concatenate(parts) if parts else np.zeros((0, WIDTH), np.float32)
 
 
 def silence(count: int) -> Rows:

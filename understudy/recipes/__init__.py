@@ -38,6 +38,8 @@ class Course:
     makes: str
     stages: tuple[tuple[str, float], ...]
     """Their names, and what share of the time each is given."""
+    needless: tuple[tuple[str, str], ...] = ()
+    """Changes of fields with which a stage has nothing to learn, and that stage."""
 
 
 def _autoencoder_small() -> Recipe:
@@ -179,6 +181,7 @@ COURSES = (
             ("x-portrait-small-together", 0.78),
             ("x-portrait-small-time", 0.12),
         ),
+        needless=(("local=false", "x-portrait-small-local"),),
     ),
     Course(
         name="x-portrait",

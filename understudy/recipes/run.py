@@ -59,12 +59,14 @@ def run(wish: Wish, tell: Callable[[str], None]) -> Outcome:
 def _course(course: Course, wish: Wish, tell: Callable[[str], None]) -> Outcome:
     """Each stage in a folder of its own, what is drawn ahead in one for all."""
     out = wish.out or Path("journal") / wish.recipe
-    begun = [number for number, (stage, _) in enumerate(course.stages) if (out / stage / "checkpoints").exists()]
+    needless = {stage for change, stage in course.needless if change in wish.changes}
+    stages = [(stage, share) for stage, share in course.stages if stage not in needless]
+    begun = [number for number, (stage, _) in enumerate(stages) if (out / stage / "checkpoints").exists()]
     outcome = Outcome(out, None, stopped=False)
-    for number, (stage, share) in enumerate(course.stages):
+    for number, (stage, share) in enumerate(stages):
         if number < max(begun, default=0):  # what a later stage began with is not learnt further
             continue
-        before = out / course.stages[number - 1][0]
+        before = out / stages[number - 1][0]
         start = [f"start={before / before.name}.safetensors"] if number else []
         mine = replace(
             wish, recipe=stage, out=out / stage, shards=wish.shards or out / "shards", changes=[*wish.changes, *start],

@@ -150,7 +150,7 @@ def x_actor_small_recipe() -> XActorRecipe:
         kept=0.9,
         plain=0.3,
         velocity=0.5,
-        lips=1.0,
+        lips=2.0,
         judged=6,
         judged_seconds=12,
         tempo=small_tempo(),
@@ -251,13 +251,14 @@ def acting(model: Actor, batch: Batch, moment: Moment, recipe: XActorRecipe) -> 
     )
     wishes = wishes_of(batch, dice, recipe.unwished)
     noise = dice.normal(*true.shape[1:], purpose=_NOISE).to(device)
-    given = true
+    given, asked = true, torch.ones_like(level)
     if recipe.own:
-        given = imagined(model, true, level, heard, wishes, dice, recipe)
+        given, own = imagined(model, true, level, heard, wishes, dice, recipe)
+        asked = (~own).float()  # it is to go on from them, not to take them back
     noisy = noised(given, noise, level, recipe.config.schedule)
     clean, _ = model(noisy, level, heard, wishes, -1)
     clean = clean.float()
-    shares = weight_of(level, recipe)[..., None] * worth(model, recipe)
+    shares = (weight_of(level, recipe) * asked)[..., None] * worth(model, recipe)
     total = shares.sum()
     error = ((clean - true).square() * shares).sum() / total
     steps = shares[:, 1:] * (level[:, 1:] > recipe.history)[..., None]
@@ -303,7 +304,7 @@ def worth(model: Actor, recipe: XActorRecipe) -> Tensor:
     counts = torch.where(model.deviation > LEAST * 1.001, 1.0, 0.1)
     if recipe.config.motion == PLAYED:
         for name in likeness.LIPS:
-            for whole_name in (name, name.replace("Left", "Right")):
+            for whole_name in {name, name.replace("Left", "Right")}:
                 counts[INDEX[whole_name]] *= 1 + recipe.lips
     return counts
 
@@ -311,14 +312,14 @@ def worth(model: Actor, recipe: XActorRecipe) -> Tensor:
 @torch.no_grad()
 def imagined(
     model: Actor, true: Tensor, level: Tensor, heard: Tensor, wishes: Tensor, dice: Chance, recipe: XActorRecipe
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """(n, 1 + f, d) the true motion, but in some films the last `own_chunks` finished chunks are what the actor makes
-    of the sound after the true frames before them."""
+    of the sound after the true frames before them; and (n, 1 + f) which these are."""
     chunk, count = recipe.config.chunk, true.shape[1]
     numbers = torch.arange(-1, count - 1, device=true.device).div(chunk, rounding_mode="floor")[None]
-    live = torch.where(level > recipe.history, numbers, count).amin(1, keepdim=True).clamp(min=0)
+    live = torch.where(level > recipe.history, numbers, count)[:, 1:].amin(1, keepdim=True)
     chosen = dice.uniform(1, purpose=_CHOSEN).to(true.device) < recipe.own
-    given = true.clone()
+    given, own = true.clone(), torch.zeros_like(level, dtype=torch.bool)
     noise = dice.normal(*true.shape[1:], purpose=_OWN_NOISE).to(true.device)
     for back in range(recipe.own_chunks, 0, -1):
         now = (numbers == live - back) & chosen & (numbers >= 0)
@@ -331,8 +332,8 @@ def imagined(
             flat = torch.full((x.shape[0] * x.shape[1],), here, device=x.device)
             down = moved(x.flatten(0, 1), clean.flatten(0, 1), flat, flat - here + there, recipe.config.schedule)
             x = down.reshape(x.shape)
-        given = torch.where(now[..., None], x, given)
-    return given
+        given, own = torch.where(now[..., None], x, given), own | now
+    return given, own
 
 
 def prepare(
@@ -357,6 +358,12 @@ def task(recipe: XActorRecipe, folder: Path) -> Task:
     takes = shards.Shards(folder / FOLDER, recipe.takes)
     if recipe.start:
         weights.fill(model, weights.load(found(recipe.start)))
+    elif recipe.own:
+        raise BadOption(
+            f"{recipe.name} would learn from what an actor imagines that has learnt nothing",
+            "start is empty",
+            "start=FILE, the weights of x-actor-small",
+        )
     else:
         spoken(model, takes)
     exam = Exam(recipe)

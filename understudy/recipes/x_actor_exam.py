@@ -15,12 +15,12 @@ from torch import Tensor
 from understudy import weights
 from understudy.cast.speak.lines import HELD_OUT, take
 from understudy.cast.speak.take import Take
-from understudy.motion import likeness
+from understudy.motion import likeness, played
 from understudy.motion.actor import Actor
 from understudy.motion.perform import perform, whole
 from understudy.motion.space import PLAYED
 from understudy.motion.space import rows_of as motion_of
-from understudy.motion.speech import FPS, Rows, rows_of
+from understudy.motion.speech import FPS, Rows, rows_of_voice
 from understudy.recipes.recipe import public
 from understudy.train.task import Judgement
 
@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Exam:
-    """Held-out takes, performed from their sound alone."""
+    """Held-out takes, performed from their sound and a face at rest."""
 
     def __init__(self, recipe: XActorRecipe) -> None:
         self.recipe = recipe
@@ -43,7 +43,7 @@ class Exam:
         made = []
         for number in range(self.recipe.judged):
             told = take(HELD_OUT + number, float(self.recipe.judged_seconds))
-            heard = rows_of(told.speech.samples, told.speech.rate)[: self.recipe.judged_seconds * FPS]
+            heard = rows_of_voice(told.speech.samples, told.speech.rate)[: self.recipe.judged_seconds * FPS]
             made.append((told, motion_of(told.how(0, len(heard), FPS)), heard))
         return made
 
@@ -54,15 +54,16 @@ class Exam:
         found: dict[str, list[float]] = {}
         shown = []
         for number, (told, true, heard) in enumerate(self.takes):
-            made = whole(perform(model, [heard], self.recipe.tempo, seed=number, start=true[0])).double().cpu().numpy()
+            acted = whole(perform(model, [heard], self.recipe.tempo, seed=number, start=played.start()))
+            made = acted.double().cpu().numpy()
             truth = true.double().numpy()
             phones = [phone for phone in told.speech.phones if phone.end < len(truth) / FPS]
-            hit, wrong = likeness.closures(made, phones)
+            hit, wrong = likeness.closures(made, truth, phones)
             jaws = (likeness.column(made, "jawOpen"), likeness.column(truth, "jawOpen"))
             for name, value in {
                 "jaw_correlation": likeness.correlation(*jaws),
                 "lips_correlation": likeness.lip_correlation(made, truth),
-                "offset_frames": float(likeness.offset(*jaws)),
+                "offset_frames": float(abs(likeness.offset(*jaws))),
                 "closures": hit,
                 "false_closures": wrong,
                 "movement": float(made.std(0).mean() / truth.std(0).mean()),

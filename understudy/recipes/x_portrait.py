@@ -214,8 +214,7 @@ class Rehearsal(Exam):
         driver, centres = self.picture(q.drivers), self.taken("centres", q.drivers)
         maps = between(self.taken("outline", (q.driver_then,)), self.taken("outline", (q.portrait,)))
         seen = aligned(driver, maps, self.config.picture)
-        hints = (seen, patched(seen, moved(centres, maps)))[: len(self.config.controls)]
-        told = Cues(hints).to(portrait.device)
+        told = Cues((seen, patched(seen, moved(centres, maps)))).to(portrait.device)
         return torch.cat([*model.draw(model.likeness(portrait), [told], self.recipe.manner)]), seen
 
 

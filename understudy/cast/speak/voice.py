@@ -119,8 +119,10 @@ class Speech:
 
     def loudness(self) -> Floats:
         """(n,) every `HOP` seconds, 0 to about 1: root mean square over 30 ms, of the speech's own loudest."""
-        hop, window = round(self.rate * HOP), round(self.rate * 0.03)
-        power = np.convolve(self.samples.astype(np.float64) ** 2, np.ones(window) / window, "same")[::hop]
+        window = round(self.rate * 0.03)
+        power = np.convolve(self.samples.astype(np.float64) ** 2, np.ones(window) / window, "same")
+        moments = np.arange(0, self.seconds, HOP) * self.rate  # no whole number of samples apart
+        power = power[np.minimum(moments.round().astype(int), len(power) - 1)]
         return np.asarray(np.sqrt(power) / max(float(np.sqrt(power).max(initial=0)), 1e-6), np.float64)
 
 
