@@ -24,6 +24,7 @@ VARIANTS: Final = {
         "full": (),
         "drivers are the portraits' own people": ("cross=false",),
         "no stretching of drivers": ("stretch=0", "shift=0"),
+        "drivers stretched by a fifth": ("stretch=0.2", "shift=0.008"),
         "no local control": ("local=false",),
     },
     "x-portrait-2-small": {

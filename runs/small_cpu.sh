@@ -15,7 +15,10 @@ HOURS="${HOURS:-8}"
 THREADS="${THREADS:-2}" # 1 where another program keeps a core busy: spin barriers make two slower than one
 DEVICE="${DEVICE:-auto}"
 UNDERSTUDY="${UNDERSTUDY:-python -m understudy}"
-${UNDERSTUDY% -m understudy} -c "import espeakng_loader" || { echo 'the cast speaks with pip install "understudy[tts]"' >&2; exit 1; }
+if [ "$UNDERSTUDY" != "${UNDERSTUDY% -m understudy}" ] && ! ${UNDERSTUDY% -m understudy} -c "import espeakng_loader"; then
+    echo 'X-Actor learns from a cast that speaks: pip install "understudy[tts]" first' >&2 # and not after 17 hours
+    exit 1
+fi
 
 # A heap in large pages that is not given back between steps (glibc): steps take two thirds of the time, docs/training.md.
 export GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}"

@@ -18,7 +18,7 @@ from understudy.motion.actor import WISHES, Actor, ActorConfig, rotations, visib
 from understudy.motion.perform import Score, Tempo, perform, performances, whole
 from understudy.motion.space import PLAYED, how_of, rows_of
 from understudy.motion.speech import WIDTH, silence
-from understudy.motion.steadied import steadied
+from understudy.motion.steadied import gaze, looking, steadied
 from understudy.motion.wishes import Wishes, course
 
 TOY = ActorConfig(
@@ -102,6 +102,17 @@ def test_a_mood_that_changes_is_told_from_its_moment_on() -> None:
     for wrong in ("0 happy, sad", "sad, 3 bored", "8 happy, 2 sad", "x happy", ""):
         with pytest.raises(BadOption):
             Wishes(mood=course(wrong))
+
+
+def test_eyes_look_away_as_often_as_is_wished() -> None:
+    rows = torch.zeros(3000, PLAYED)
+
+    def away(looks: float) -> int:
+        far = np.abs(gaze(torch.cat([*looking([rows], looks, 3)]).double())).max(1) > 0.15
+        return int((np.diff(far.astype(int)) == 1).sum())
+
+    assert 5 <= away(6) < away(24) <= 60
+    assert torch.equal(torch.cat([*looking(rows.split(37), 20, 3)]), torch.cat([*looking([rows], 20, 3)]))
 
 
 def test_steadied_is_quieter_and_the_same_whatever_its_chunks() -> None:

@@ -55,7 +55,8 @@ def test_an_encoder_with_tables_that_no_file_holds(tmp_path: Path) -> None:
     net = made.generator(made.x_portrait_2)
     about = weights.About(name="x", config=net.config, recipe={}, commit="", figures={}, storage="fp32")
     weights.save(tmp_path / "x.safetensors", net.state_dict(), about)
-    again = loading.generator(tmp_path / "x.safetensors", torch.float32, "cpu")
+    again = loading.generator(tmp_path / "x.safetensors", torch.bfloat16, "cpu")
+    assert again.unet.conv_in.weight.dtype == torch.bfloat16
     assert again.encoder is not None and not any(value.is_meta for value in again.encoder.buffers())
     with torch.no_grad():
         faces = torch.rand(2, 3, 64, 64)

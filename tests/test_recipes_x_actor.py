@@ -68,8 +68,12 @@ def run(recipe: XActorRecipe, folder: Path, stop: int | None = None) -> list[Ste
 
 
 def test_two_steps_and_two_more_are_four(tmp_path: Path) -> None:
-    whole = run(toy("own=0.5"), tmp_path / "whole")
-    parts = run(toy("own=0.5"), tmp_path / "parts", 2) + run(toy("own=0.5"), tmp_path / "parts")
+    with pytest.raises(BadOption, match="learnt nothing"):
+        run(toy("own=0.5"), tmp_path / "whole")
+    run(toy("plan.steps=1"), tmp_path / "first")
+    going_on = toy("own=0.5", f"start={tmp_path / 'first' / 'x-actor-small.safetensors'}")
+    whole = run(going_on, tmp_path / "whole")
+    parts = run(going_on, tmp_path / "parts", 2) + run(going_on, tmp_path / "parts")
     assert [step.values for step in parts] == [step.values for step in whole]
     kept = weights.load(tmp_path / "whole" / "x-actor-small.safetensors")
     assert isinstance(kept.about.config, ActorConfig)
@@ -114,8 +118,7 @@ def test_a_sample_does_not_depend_on_its_neighbours(tmp_path: Path) -> None:
 def test_a_past_of_its_own_is_another_past(tmp_path: Path) -> None:
     by_hand(tmp_path)
     recipe = toy("own=1", "used=1", "by_frame=0")
-    net = task(recipe, tmp_path).model
-    assert isinstance(net, Actor)
+    net = Actor(recipe.config)
     batch, dice = Parts(recipe, shards.Shards(tmp_path / FOLDER)).batch([0, 1]), Chance(0, (0, 1))
     level = torch.cat([torch.zeros(2, 1), torch.tensor([[0.0] * 8 + [0.7] * 8] * 2)], 1)
     heard, wishes = net.listen(batch["sound"]), torch.zeros(2, 17, 11)

@@ -84,11 +84,12 @@ def open_voice(
     def acted() -> Iterator[Tensor]:
         from understudy.motion import played
         from understudy.motion.perform import perform
-        from understudy.motion.steadied import steadied
+        from understudy.motion.steadied import looking, steadied
 
         with stream or Stream(path) as heard:
             first = played.start() if begins is None else played.worn(begins)
-            yield from steadied(perform(actor, rows_of(heard), tempo, seed=seed, wishes=wishes, start=first))
+            rows = perform(actor, rows_of(heard), tempo, seed=seed, wishes=wishes, start=first)
+            yield from steadied(rows if wishes.looks is None else looking(rows, wishes.looks, seed))
         if stream:
             said_of(path, warn)
 

@@ -61,12 +61,13 @@ def evaluate(
     if is_actor(model):
         from understudy.evaluate.actors import Audition
 
-        _refuse(context, model, "people", "motions", "steps", "out", "films")
+        _refuse(context, model, "people", "motions", "steps", "films")
         asked = Audition(minutes=minutes, draws=draws, seed=seed)
-        _audition(model, asked, {"file": weights, "rival": rival, "speech": speech}, device, json)
+        _audition(model, asked, {"file": weights, "rival": rival, "speech": speech}, device, out, json)
         return
     _refuse(context, model, "weights", "rival", "speech", "draws", "minutes")
     if films:
+        _refuse(context, model, "motions", "out")
         _films(model, Programme(people=people or 1, seed=seed), steps, device, json)
         return
     from rich.console import Console
@@ -104,19 +105,21 @@ def is_actor(model: str) -> bool:
     return any(known.name == model and known.follows == "voice" for known in models.ALL)
 
 
-def _audition(model: str, asked: Audition, files: dict[str, Path | None], device: Device, json: bool) -> None:
-    from dataclasses import asdict
+def _audition(
+    model: str, asked: Audition, files: dict[str, Path | None], device: Device, out: Path | None, json: bool
+) -> None:
+    from understudy.evaluate import actors, show
 
-    from understudy.evaluate.actors import audition, table
-
+    folder = show.place(out or Path("evaluated"))
     with say.progress() as told:
-        found = audition(model, asked, device=device.value, progress=told, **files)
+        found = actors.audition(model, asked, device=device.value, progress=told, **files)
     say.warnings(found.warnings)
-    for line in table(found):
+    for line in actors.table(found):
         say.line(line)
+    sheet, kept = actors.keep(found, folder)
+    say.line(f"curves: {sheet}")
     if json:
-        about = {name: value for name, value in asdict(found).items() if name not in ("figures", "audition")}
-        say.object_last({**about, **found.figures})
+        say.object_last({**actors.as_object(found), "sheet": str(sheet), "kept": str(kept)})
 
 
 def _films(model: str, programme: Programme, steps: int | None, device: Device, json: bool) -> None:

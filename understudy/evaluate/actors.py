@@ -6,15 +6,17 @@ steadied, as `act` does it (drift is that of what is not steadied yet). Every pa
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from understudy import __version__, models
@@ -23,6 +25,7 @@ from understudy.animate.record import machine
 from understudy.animate.voice import Acting, actor_in, trained
 from understudy.cast.speak.lines import HELD_OUT, take
 from understudy.cast.speak.take import Take
+from understudy.clip import write_picture
 from understudy.device import choose
 from understudy.evaluate import acting, changes, endless, voices
 from understudy.evaluate.acting import Floats, MoodJudge
@@ -33,6 +36,7 @@ from understudy.motion.perform import Tempo, performances
 from understudy.motion.space import rows_of
 from understudy.motion.speech import FPS, Rows, rows_of_voice
 from understudy.motion.steadied import steadied
+from understudy.recipes.x_actor_exam import drawn
 
 REGRESSION: Final = "x-actor-small-regression.safetensors"
 """Weights of the same net, trained with objective=regression; measured beside it where they are."""
@@ -86,6 +90,8 @@ class Auditioned:
     seconds: float
     cpu_seconds: Mapping[str, float]
     """What each part has cost."""
+    curves: npt.NDArray[np.uint8]
+    """A sheet (h, w, 3) of some curves of some takes: true ones grey, performed ones red."""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -161,6 +167,7 @@ def audition(
         speech=heard,
         seconds=round(time.perf_counter() - begun, 1),
         cpu_seconds=bill.parts,
+        curves=curves(net, tempo, asked),
         warnings=said,
     )
 
@@ -226,6 +233,36 @@ def performed(
     result = {name: float(np.mean(values)) for name, values in found.items()}
     result["mood_accuracy"] = sum(a * n for a, n in marks) / max(sum(n for _, n in marks), 1)
     return result | {"stress_p": acting.stress(beats), "stress_p_true": acting.stress(true_beats)}
+
+
+def curves(net: Actor, tempo: Tempo, asked: Audition, count: int = 3) -> npt.NDArray[np.uint8]:
+    """The first takes, to look at."""
+    pages = []
+    for number in range(count):
+        told = take(asked.first + number, float(asked.seconds))
+        heard = rows_of_voice(told.speech.samples, told.speech.rate)[: asked.seconds * FPS]
+        made, true = shown(net, tempo, heard, [0])[0], true_rows(told)
+        length = min(len(made), len(true), asked.seconds * FPS)
+        page = drawn(true[:length], made[:length]).numpy()
+        pages.append(np.pad(page, ((0, 12), (0, asked.seconds * FPS * 3 - page.shape[1]), (0, 0)), constant_values=255))
+    return np.concatenate(pages)
+
+
+def as_object(found: Auditioned) -> dict[str, Any]:
+    """What `--json` prints last and what is kept beside the sheet."""
+    about = {entry.name: getattr(found, entry.name) for entry in fields(found)}
+    del about["figures"], about["audition"], about["curves"]
+    return {**about, "asked": asdict(found.audition), **found.figures}
+
+
+def keep(found: Auditioned, folder: Path) -> tuple[Path, Path]:
+    """Write the sheet of curves and the object; returns where they are. What was there under these names is replaced.
+    Errors: `Unwritable`."""
+    name = f"{found.model}-seed-{found.audition.seed}"
+    sheet = write_picture(folder / f"{name}.png", found.curves, overwrite=True)
+    kept = folder / f"{name}.json"
+    kept.write_text(json.dumps(as_object(found), indent=1) + "\n", encoding="utf-8")
+    return sheet, kept
 
 
 def alike(made: Floats, true: Floats, told: Take) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The numbers that an actor performs: a motion as plain rows (f, d), whatever they stand for.
 
-Until there are codes of X-Portrait 2 to learn from, they are the cast's own: 52 coefficients, 3 degrees of the head, 3
-of its place. Then a `MotionCode`'s code and box take their place: an actor is told only how many numbers there are, and
+They are the cast's own: 52 coefficients, 3 degrees of the head, 3 of its place. The paper's are X-Portrait 2's code and
+box; nothing but what draws them would have to be another, as an actor is told only how many numbers there are, and
 their means and deviations.
 """
 

@@ -17,7 +17,10 @@ import torch
 from torch import Tensor
 
 from understudy.cast.how import ARKIT_NAMES, INDEX, look
+from understudy.cast.speak import acting
+from understudy.cast.speak.acting import Temper
 from understudy.motion.space import CURVES, DEGREES, PLAYED
+from understudy.motion.speech import FPS
 
 Values = npt.NDArray[np.float64]
 
@@ -52,6 +55,19 @@ def steadied(chunks: Iterable[Tensor]) -> Iterator[Tensor]:
             held = held[-2 * REACH :]
     if held is not None and len(held) > REACH:
         yield _settled(torch.cat([held, held[-1:].expand(REACH, -1)]), eyes)
+
+
+def looking(chunks: Iterable[Tensor], looks: float, seed: int) -> Iterator[Tensor]:
+    """Rows (f, 58) whose eyes look away so many times a minute, as the cast's do (`acting.gaze`), in the place of what
+    an actor has imagined of them: gazes go with no sound, and an actor hardly learns to count them."""
+    temper, done = Temper(looks=looks), 0
+    for chunk in chunks:
+        rows = chunk.clone()
+        seconds = np.arange(done, done + len(rows)) / FPS
+        at = acting.gaze(temper, seed, seconds) - _countered(rows.double().cpu())
+        look(rows, torch.from_numpy(at[:, 0]).to(rows), torch.from_numpy(at[:, 1]).to(rows))
+        done += len(rows)
+        yield rows
 
 
 def _settled(rows: Tensor, eyes: _Eyes) -> Tensor:

@@ -33,8 +33,9 @@ def config(path: Path) -> GeneratorConfig:
 
 
 def generator(path: Path, dtype: torch.dtype, device: torch.device | str, offload: tuple[str, ...] = ()) -> Thrifty:
-    """A converted file's generator; what is in `offload` is not on the device, see `thrifty`. Errors: `BadWeights` as
-    `config`, and one that lists what is missing or does not fit."""
+    """A converted file's generator; what is in `offload` is not on the device, see `thrifty`. An encoder of motion
+    stays in fp32: it is small, and what it reads is kept in motion files. Errors: `BadWeights` as `config`, and one
+    that lists what is missing or does not fit."""
     known = config(path)
 
     def refill(name: str, where: torch.device) -> None:
@@ -48,7 +49,7 @@ def generator(path: Path, dtype: torch.dtype, device: torch.device | str, offloa
     net.encoder = Encoder(known.encoder) if known.encoder else None  # it has tables that no file holds
     away = tuple(f"{PARTS[part]}." for part in offload)
     with _file(path) as (_, tensors):
-        _fill(net, tensors, path, dtype, device, away)
+        _fill(net, tensors, path, dtype, device, away, exact=("encoder.",))
     net.sent_away(offload)
     return net.eval()
 
@@ -90,8 +91,10 @@ def _fill(
     dtype: torch.dtype,
     device: torch.device | str,
     away: tuple[str, ...] = (),
+    exact: tuple[str, ...] = (),
 ) -> None:
-    """Puts weights where they belong, one at a time; those whose names begin with one of `away` belong nowhere now."""
+    """Puts weights where they belong, one at a time; those whose names begin with one of `away` belong nowhere now,
+    those that begin with one of `exact` stay in fp32."""
     places = {name: value for name, value in net.state_dict().items() if "position_ids" not in name}
     missing = [name for name in places if name not in tensors]
     if missing:
@@ -104,7 +107,8 @@ def _fill(
         value: Tensor = tensors[name]()
         if value.shape != place.shape:
             raise BadWeights(f"{path} does not fit", f"{name}: {tuple(value.shape)} for {tuple(place.shape)}")
-        value = value.to(device, dtype if value.is_floating_point() else value.dtype)
+        kind = torch.float32 if name.startswith(exact) else dtype
+        value = value.to(device, kind if value.is_floating_point() else value.dtype)
         net.load_state_dict({name: value}, strict=False, assign=True)
     for part in net.modules():  # what no file holds
         for name, value in part.named_buffers(recurse=False):

@@ -16,6 +16,7 @@ import torch
 
 from understudy import device as devices
 from understudy.errors import BadOption, UnknownModel
+from understudy.generator.autoencoder import TemporalAutoencoderConfig
 from understudy.generator.generator import SPACINGS, GeneratorConfig, Manner
 from understudy.models import Model
 from understudy.published import flops
@@ -25,7 +26,7 @@ SHARE: Final[Mapping[str, float]] = {"cuda": 0.35, "mps": 0.35, "cpu": 0.6}
 A100, 33 %, and the field's best of 41 %; CPU: .26 to .42 of .49 TFLOP/s in bf16."""
 USABLE: Final = 0.92  # of the memory: the rest is the device's own, and pieces between tensors
 KEPT: Final = 6 << 27  # bytes that a process takes on a device before any tensor: kernels and their workspaces
-DECODED: Final = (8, 4, 2, 1)
+DECODED: Final = (8, 4, 2, 1)  # frames at once
 WINDOWS: Final = (1.0, 0.75, 0.5)  # of the model's own
 SECOND: Final = 25  # frames
 PATIENCE: Final = 20.0  # seconds a frame, from which on something else is advised
@@ -86,7 +87,7 @@ def plan(
         dtype=str(dtype).removeprefix("torch."),
         window=config.window,
         overlap=config.overlap,
-        decoded_together=DECODED[0],
+        decoded_together=decodings(config)[0],
         offload=(),
         memory=0,
         available=room,
@@ -118,7 +119,7 @@ def ways(begun: Plan, config: GeneratorConfig, manner: Manner, dtype: torch.dtyp
         cost = per_frame(replace(config, window=window), manner, preview=begun.preview)
         offloads: tuple[tuple[Literal["reading", "pictures"], ...], ...] = ((), ("reading",), ("reading", "pictures"))
         for offload in offloads:
-            for together in DECODED:
+            for together in decodings(config):
                 need = taken(size, config, manner, together, offload)
                 yield replace(
                     begun,
@@ -130,6 +131,12 @@ def ways(begun: Plan, config: GeneratorConfig, manner: Manner, dtype: torch.dtyp
                     flops=cost,
                     seconds=cost / pace,
                 )
+
+
+def decodings(config: GeneratorConfig) -> tuple[int, ...]:
+    """How many frames may be decoded at once: by a decoder that looks along them, first as many as it knows."""
+    known = config.autoencoder
+    return (known.together, *DECODED) if isinstance(known, TemporalAutoencoderConfig) else DECODED
 
 
 def taken(size: flops.Sizes, config: GeneratorConfig, manner: Manner, together: int, offload: tuple[str, ...]) -> int:

@@ -1,4 +1,4 @@
-"""X-Portrait 2: the encoder of motion codes and the generator, trained end to end; the same functions at both sizes.
+"""X-Portrait 2: the encoder of motion codes and the generator, trained end to end, at the small size.
 
 A driver's face is cut out, its colours, scale and shape are changed by chance, and what is left goes through the
 encoder. Its code and the face's box are all that the generator is told. As published, the driver is the portrait's own
