@@ -254,12 +254,22 @@ def test_bench(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.commit in text and found.machine in text and "peak MB" in text
 
 
+@pytest.mark.parametrize(
+    ("model", "option"),
+    [("x-portrait-small", "--minutes=3"), ("warp", "--weights=x.safetensors"), ("x-actor-small", "--people=3")],
+)
+def test_what_evaluate_would_ignore_is_refused(model: str, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", model, option]) == 1
+    assert f"{option.partition('=')[0]} says nothing about {model}" in capsys.readouterr().err
+
+
 def test_cast(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Somebody who does not exist, and says so; the same seeds give the same pixels."""
     pytest.importorskip("torch")
     import numpy as np
 
     one, other, film = place / "one.png", place / "other.png", place / "cast.mkv"
+    assert main(["cast", "portrait", "--who", "3", "--lossless", "-o", str(place / "one.jpg")]) == 1
     for path in (one, other):
         assert main(["cast", "portrait", "--who", "3", "--style", "pencil", "--size", "64", "-o", str(path)]) == 0
     assert np.array_equal(read_picture(one), read_picture(other))

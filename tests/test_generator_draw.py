@@ -192,6 +192,14 @@ def test_two_pictures_of_one_person() -> None:
     assert sum(map(len, frames)) == 3
 
 
+def test_without_local_control_the_first_hint_alone_is_seen() -> None:
+    generator = made(replace(FRAMES, controls=FRAMES.controls[:1]))
+    both = cues_for(FRAMES, 3)
+    first, dark = Cues(both.hints[:1]), Cues((both.hints[0], torch.zeros_like(both.hints[1])))
+    wanted = drawn(generator, first, 3)
+    assert torch.equal(drawn(generator, both, 3), wanted) and torch.equal(drawn(generator, dark, 3), wanted)
+
+
 def test_wrong_cues_are_refused() -> None:
     generator = made(FRAMES)
     with pytest.raises(BadOption, match="follows 2 hints a frame, given 0"):
