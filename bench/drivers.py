@@ -20,7 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from understudy import animate, read, write
+from understudy import read, write
+from understudy.animate import animate
 from understudy.animate.choices import TAG
 from understudy.cast import stage
 from understudy.clip import write_picture

@@ -45,7 +45,7 @@ WORDS: Final[Mapping[str, Words]] = {
     "x-portrait-small": Words(
         "A portrait of the cast performs what the pictures of a driver show, by diffusion: X-Portrait at a small size.",
         CAST,
-        "2 h 40 min on two CPU cores that other programs shared (docs/training.md has the stages)",
+        "3 h 25 min on two CPU cores, the first 2 h 40 of which other programs shared (docs/training.md has the stages)",
         NOBODY + " Irises, teeth and glasses are soft; heads turned beyond 30 degrees are less certain.",
     ),
     "x-portrait-2-small": Words(
@@ -60,10 +60,17 @@ WORDS: Final[Mapping[str, Words]] = {
         "A voice to a performance without end: 58 numbers a frame (ARKit's coefficients, turn and place).",
         "1,600 takes of 16 s spoken by espeak-ng and acted by this project's own program, and nothing else; nobody's "
         "voice and nobody's face had a part in it",
-        "two hours on two CPU cores: 30 minutes of 800 takes without timbre, then 50, 24 and 17 of 1,600 with it, the "
-        "last two with throats, rooms and smoothing; no second stage",
+        "two hours and 40 minutes on two CPU cores, in five goes (docs/x-actor.md), the last 40 minutes with voices that "
+        "are heard as `act` hears them; no second stage",
         "Its voices were synthesised: what it makes of people's moods is a guess. It is not to be used to put words "
         "into anybody's mouth (see the README).",
+    ),
+    "x-actor-small-regression": Words(
+        "What X-Actor small has to be better than: the same net, which answers with the mean of all performances. It "
+        "is here so that `understudy evaluate x-actor-small` can set the two side by side; it is no actor.",
+        "the takes of x-actor-small, and nothing else",
+        "8 minutes on one CPU core from the weights of x-actor-small (`runs/actor_ablations.sh regression`)",
+        "It moves as little as a mean does.",
     ),
     "bridge": Words(
         "What MediaPipe's coefficients say, as what the cast's own coefficients do: numbers for `--driver bridge`.",
