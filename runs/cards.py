@@ -45,7 +45,7 @@ WORDS: Final[Mapping[str, Words]] = {
     "x-portrait-small": Words(
         "A portrait of the cast performs what the pictures of a driver show, by diffusion: X-Portrait at a small size.",
         CAST,
-        "3 h 25 min on two CPU cores, the first 2 h 40 of which other programs shared (docs/training.md has the stages)",
+        "3 h 25 min on two CPU cores, most of it shared with other programs (docs/training.md)",
         NOBODY + " Irises, teeth and glasses are soft; heads turned beyond 30 degrees are less certain.",
     ),
     "x-portrait-2-small": Words(
@@ -60,8 +60,8 @@ WORDS: Final[Mapping[str, Words]] = {
         "A voice to a performance without end: 58 numbers a frame (ARKit's coefficients, turn and place).",
         "1,600 takes of 16 s spoken by espeak-ng and acted by this project's own program, and nothing else; nobody's "
         "voice and nobody's face had a part in it",
-        "two hours and 40 minutes on two CPU cores, in five goes (docs/x-actor.md), the last 40 minutes with voices that "
-        "are heard as `act` hears them; no second stage",
+        "two hours and 40 minutes on two CPU cores, in five goes (docs/x-actor.md), the last 40 minutes with voices "
+        "that are heard as `act` hears them; no second stage",
         "Its voices were synthesised: what it makes of people's moods is a guess. It is not to be used to put words "
         "into anybody's mouth (see the README).",
     ),

@@ -271,7 +271,7 @@ def small_tempo() -> Tempo:
     """How the small actor performs: two chunks on their way at once."""
     from understudy.motion.perform import Tempo
 
-    return Tempo(steps=8, lag=4, stabilise=0.05, guidance=1.0)
+    return Tempo(steps=6, lag=3, stabilise=0.05, guidance=1.5)
 
 
 def _stable_diffusion() -> UNetConfig:
