@@ -17,6 +17,7 @@ import understudy
 from understudy.animate import Progress, Result, animate, load
 from understudy.animate.choices import Choices
 from understudy.animate.driving import open_driving
+from understudy.animate.record import peak_memory
 from understudy.clip import Clip, Film, Picture, read, read_metadata, read_picture, read_sound, write_picture
 from understudy.errors import BadOption, UnknownModel
 from understudy.face.mesh import EYES
@@ -74,7 +75,8 @@ def test_nothing_is_left_beside_it(result: Result, place: Path) -> None:
 def test_the_result_says_what_happened(result: Result) -> None:
     assert (result.model, result.seed, result.frames, result.fps) == ("warp", 7, FRAMES, 25.0)
     assert result.reference_frame is not None and 0 <= result.reference_frame < FRAMES
-    assert result.seconds > 0 and result.frames_per_second > 0 and 50 < result.peak_memory_mb < 1200
+    assert result.seconds > 0 and result.frames_per_second > 0
+    assert 50 < result.peak_memory_mb <= peak_memory()  # the process's, in which other tests may have run before
     assert result.watching_seconds + result.drawing_seconds == pytest.approx(result.seconds, abs=0.01)
     assert (result.faceless_frames, result.cuts, result.resumed_at, result.warnings) == (0, 0, 0, [])
     json.dumps(asdict(result))
