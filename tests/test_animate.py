@@ -72,6 +72,13 @@ def test_nothing_is_left_beside_it(result: Result, place: Path) -> None:
     assert not list(place.glob("*partial*")) and not list(place.glob("*.spool"))
 
 
+def test_memory_of_a_film_by_itself(portrait: Path, driver: Path, tmp_path: Path) -> None:
+    """In a process in which nothing else has been."""
+    command = [sys.executable, "-m", "understudy", "animate", str(portrait), str(driver), "-o", str(tmp_path / "a.mp4")]
+    done = subprocess.run([*command, "--model", "warp", "--json"], capture_output=True, text=True, check=True)
+    assert 50 < json.loads(done.stdout.splitlines()[-1])["peak_memory_mb"] < 1200
+
+
 def test_the_result_says_what_happened(result: Result) -> None:
     assert (result.model, result.seed, result.frames, result.fps) == ("warp", 7, FRAMES, 25.0)
     assert result.reference_frame is not None and 0 <= result.reference_frame < FRAMES
