@@ -29,7 +29,7 @@ VARIANTS: Final = {
     },
     "x-portrait-2-small": {
         "full": (),
-        "no augmentation": ("varied=false", "zoom=0", "bend=0", "aside=0"),
+        "no augmentation": ("varied=0", "zoom=0", "bend=0", "aside=0"),
         "no decoder head": ("head.weight=0",),
         "no masking": ("masked=0",),
         "codes not made alike": ("alike=0",),

@@ -260,7 +260,7 @@ def test_samples_do_not_depend_on_their_neighbours(ground: Path) -> None:
 
 
 def test_unchanged_faces_are_the_driver_s_own(ground: Path) -> None:
-    plain = toy("together", ground, varied=False, zoom=0.0, bend=0.0, aside=0.0, cross=False)
+    plain = toy("together", ground, varied=0.0, zoom=0.0, bend=0.0, aside=0.0, cross=False)
     model, data = made(plain, ground)
     batch = data.batch(range(4))
     assert torch.equal(batch["driver"], batch["truth"]), "the published way: the answer itself drives"
@@ -268,14 +268,14 @@ def test_unchanged_faces_are_the_driver_s_own(ground: Path) -> None:
     seen = faces(batch["driver"], batch["ground"], batch["box"], dice, plain, config)
     again = faces(batch["driver"], batch["ground"], batch["box"], Chance(9, (4, 5, 6, 7)), plain, config)
     assert torch.equal(seen, again) and seen.shape == (8, 3, 32, 32)
-    for change in ({"zoom": 0.3}, {"bend": 0.05}, {"aside": 0.1}, {"varied": True}):
+    for change in ({"zoom": 0.3}, {"bend": 0.05}, {"aside": 0.1}, {"varied": 1.0}):
         other = faces(batch["driver"], batch["ground"], batch["box"], dice, replace(plain, **change), config)  # type: ignore[arg-type]
         assert (other - seen).abs().mean() > 1e-3, change
     assert FOOTAGE.colour > 0.5
 
 
 def test_in_films_all_frames_are_changed_alike(ground: Path) -> None:
-    recipe = toy("time", ground, varied=False)
+    recipe = toy("time", ground, varied=0.0)
     picture = torch.randint(0, 255, (1, 1, 3, SIZE, SIZE), dtype=torch.uint8).expand(1, 4, -1, -1, -1)
     behind = torch.zeros(1, 4, SIZE // 2, SIZE // 2, dtype=torch.uint8)
     box = torch.tensor([32.0, 32.0, 20.0]).expand(1, 4, 3)

@@ -23,7 +23,7 @@ from understudy.train.task import Batch, Chance
 
 BENDS: Final = 4
 """Places along a side of a face's picture that are moved by chance; between them it is bent evenly."""
-_ZOOM, _ASIDE, _BEND = range(0x7890, 0x78C0, 16)
+_VARIED, _ZOOM, _ASIDE, _BEND = range(0x7880, 0x78C0, 16)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,8 @@ class XPortrait2Recipe(PortrayalRecipe):
     """All that a stage of X-Portrait 2 depends on."""
 
     stage: Literal["expression", "together", "time"]
-    varied: bool
-    """Whether drivers' faces are varied as footage is: the published colour jitter, and more."""
+    varied: float
+    """Share of the drivers' faces that are varied as footage is: the published colour jitter, and more."""
     zoom: float
     """The most by which a driver's face is larger or smaller in its picture, as a share."""
     bend: float
@@ -174,12 +174,16 @@ def faces(
     bent = recipe.bend * each.normal(2, BENDS, BENDS, purpose=_BEND).to(device)
     bent = F.interpolate(bent, [config.side] * 2, mode="bilinear", align_corners=True)
     seen = cut(pictures.flatten(0, 1).float() / 127.5 - 1, box, config.side, config.room, bent)
-    if not recipe.varied:
+    rows = (each.uniform(purpose=_VARIED) < recipe.varied).nonzero()[:, 0]
+    if not len(rows):
         return seen
-    behind = ground.flatten(0, 1)[:, None].float() / 127.5 - 1
+    there = rows.to(device)
+    behind = ground.flatten(0, 1)[there, None].float() / 127.5 - 1
     scale = box.new_tensor(ground.shape[-1] / pictures.shape[-1])
-    behind = cut(behind, box * scale, config.side, config.room, bent) / 2 + 0.5
-    return varied(seen, behind.clamp(0, 1), each, FOOTAGE)
+    behind = cut(behind, box[there] * scale, config.side, config.room, bent[there]) / 2 + 0.5
+    some = Chance(each.seed, tuple(each.numbers[row] for row in rows.tolist()))
+    seen[there] = varied(seen[there], behind.clamp(0, 1), some, FOOTAGE)
+    return seen
 
 
 @torch.no_grad()
