@@ -17,6 +17,7 @@ from understudy import models, weights
 from understudy.animate import load
 from understudy.animate.acting import act
 from understudy.animate.by_warp import Bending
+from understudy.animate.choices import Choices
 from understudy.animate.mood import asked
 from understudy.animate.voice import Acting, open_voice
 from understudy.cast.how import How, neutral
@@ -98,7 +99,7 @@ def test_the_film_has_the_voice_and_its_length(portrait: Path, place: Path) -> N
 @pytest.mark.parametrize("ending", [".wav", ".mp3", ".m4a", ".ogg"])
 def test_every_kind_of_sound_is_heard(place: Path, ending: str) -> None:
     heard = write_sound(place / f"kind{ending}", voice(48_000 if ending == ".ogg" else 22_050), overwrite=True)
-    driving = open_voice(heard, Acting(), seed=0, warn=lambda text: None, model=models.WARP)
+    driving = open_voice(heard, Acting(), model=models.WARP, choices=Choices(), warn=lambda text: None)
     assert abs(len(whole(driving)) - 28) <= 3 and driving.sounds and not driving.still
 
 
@@ -108,7 +109,7 @@ def test_the_same_seed_is_the_same_and_another_is_not(place: Path) -> None:
 
     def moves(seed: int, **wishes: object) -> MotionMesh:
         acting = Acting(**wishes)  # type: ignore[arg-type]
-        return whole(open_voice(heard, acting, seed=seed, warn=lambda text: None, model=models.WARP))
+        return whole(open_voice(heard, acting, model=models.WARP, choices=Choices(seed=seed), warn=lambda text: None))
 
     one = moves(1)
     assert np.array_equal(one.points, moves(1).points)
@@ -144,7 +145,7 @@ def test_in_python_it_is_three_lines(portrait: Path, place: Path) -> None:
 @pytest.mark.usefixtures("weighty")
 def test_the_cast_plays_it_for_models_that_follow_pictures(place: Path) -> None:
     heard = write_sound(place / "played.wav", voice(seconds=0.2), overwrite=True)
-    driving = open_voice(heard, Acting(), seed=0, warn=lambda text: None, model=models.X_PORTRAIT_SMALL)
+    driving = open_voice(heard, Acting(), model=models.X_PORTRAIT_SMALL, choices=Choices(), warn=lambda text: None)
     chunks = list(driving)
     assert sum(map(len, chunks)) == 5 and isinstance(chunks[0], MotionFrames) and driving.driver == "bridge"
 
@@ -153,7 +154,7 @@ def test_the_cast_plays_it_for_models_that_follow_pictures(place: Path) -> None:
 def test_a_silent_file_rests_and_says_so_and_an_empty_one_is_refused(portrait: Path, place: Path) -> None:
     heard = write_sound(place / "silent.wav", voice(loud=0.0))
     said: list[str] = []
-    assert len(whole(open_voice(heard, Acting(), seed=0, warn=said.append, model=models.WARP))) == 28
+    assert len(whole(open_voice(heard, Acting(), model=models.WARP, choices=Choices(), warn=said.append))) == 28
     assert any("silent" in text for text in said)
     empty = place / "empty.wav"
     with empty.open("wb") as file:
@@ -170,7 +171,7 @@ def test_noise_is_remarked_on(place: Path) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, (5 * 16_000, 1)).astype(np.float32)
     heard = write_sound(place / "noise.wav", Sound(noise, 16_000))
     said: list[str] = []
-    open_voice(heard, Acting(), seed=0, warn=said.append, model=models.WARP)
+    open_voice(heard, Acting(), model=models.WARP, choices=Choices(), warn=said.append)
     assert any("noise" in text for text in said)
 
 
@@ -244,12 +245,12 @@ class Slowly:
 def test_a_stream_is_acted_as_its_file(place: Path, ending: str) -> None:
     """While it comes, where that kind of file can be heard before it is whole."""
     heard = write_sound(place / f"stream{ending}", voice(seconds=6), overwrite=True)
-    kept = whole(open_voice(heard, Acting(), model=models.WARP, seed=0, warn=print))
+    kept = whole(open_voice(heard, Acting(), model=models.WARP, choices=Choices(), warn=print))
     pipe = Slowly(heard.read_bytes(), 1999)
     if ending == ".m4a":
         pipe.held.set()
     with Coming(pipe, place / f"coming{ending}") as coming:
-        driving = open_voice(coming, Acting(), model=models.WARP, seed=0, warn=print)
+        driving = open_voice(coming, Acting(), model=models.WARP, choices=Choices(), warn=print)
         assert driving.live == (ending != ".m4a")
         chunks = iter(driving)
         first = next(chunks)  # there, though a third of the sound is still to come
@@ -290,7 +291,7 @@ def test_wishes_out_of_range_are_refused(weighty: Path, place: Path) -> None:
     heard = write_sound(place / "wish.wav", voice(), overwrite=True)
     for wrong in ({"mood": "bored"}, {"lively": 9.0}, {"guidance": -1.0}):
         with pytest.raises(BadOption):
-            open_voice(heard, Acting(**wrong), seed=0, warn=print, model=models.WARP)  # type: ignore[arg-type]
+            open_voice(heard, Acting(**wrong), model=models.WARP, choices=Choices(), warn=print)  # type: ignore[arg-type]
     with pytest.raises(UnknownModel):
         Acting(actor="warp")
 

@@ -16,6 +16,7 @@ from understudy.errors import BadOption
 from understudy.generator.autoencoder import AutoencoderConfig
 from understudy.generator.blocks import CodeConfig, TimeConfig
 from understudy.generator.control import ControlConfig, HintConfig
+from understudy.generator.embedding import EmbeddingConfig, PictureEmbedding
 from understudy.generator.generator import (
     Cues,
     Generator,
@@ -64,6 +65,7 @@ CODE = replace(
     reference_level=X_NEMO.level(0),
     start=StartConfig(blur=3, deviation=18.0),
 )
+SEEN = replace(CODE, shared_context=1, embedding=EmbeddingConfig(widths=(8, 12), groups=4))
 LIKE_X_PORTRAIT = replace(
     FRAMES, schedule=STABLE_DIFFUSION, prediction="eps", reference_level=None, start=StartConfig(blur=1, deviation=1.0)
 )
@@ -100,7 +102,7 @@ def drawn(generator: Generator, cues: Cues, chunk: int, manner: Manner = MANNER,
     return torch.cat(list(generator.draw(likeness_for(generator), chunks, manner, still=still)))
 
 
-CONFIGS = {"frames": FRAMES, "code": CODE, "like_x_portrait": LIKE_X_PORTRAIT}
+CONFIGS = {"frames": FRAMES, "code": CODE, "seen": SEEN, "like_x_portrait": LIKE_X_PORTRAIT}
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
@@ -262,6 +264,29 @@ def test_training_and_drawing_ask_the_same_net(kind: str) -> None:
         denoise = generator._denoise(likeness, generator._reader(likeness, level[0]), encoded, None, 1.0)
         wanted = clean_in(trained[0], noisy[0], level[0], generator.config.schedule, generator.config.prediction)
         assert torch.allclose(denoise(noisy[0], level[0]), wanted, atol=1e-5)
+
+
+def test_a_picture_embedding_begins_silent_and_then_tells_portraits_apart() -> None:
+    torch.manual_seed(0)
+    new, latents = PictureEmbedding(EmbeddingConfig(widths=(8, 12), groups=4), 8, 4), torch.randn(3, 8, 4, 4)
+    assert new(latents).shape == (3, 1, 4) and not new(latents).any()
+    generator, cues = made(SEEN), cues_for(SEEN, 2)
+    noisy, level = torch.randn(2, 1, 8, 4, 4), torch.full((2, 1), 0.4)
+    with torch.no_grad():
+        told = generator.told_of(latents)
+        assert (told[0] - told[1]).abs().max() > 1e-3
+        both = generator(noisy, level, portrait=latents[:2], cues=cues)
+        each = [generator(noisy[[k]], level[:1], portrait=latents[[k]], cues=cues[k : k + 1]) for k in (0, 1)]
+        assert torch.allclose(both, torch.cat(each), atol=1e-5), "each film is told of its own portrait"
+        assert torch.equal(both, generator(noisy, level, portrait=latents[:2], cues=cues, context=told[:2]))
+        untold = generator(noisy, level, portrait=None, cues=cues)
+        assert torch.equal(untold, generator(noisy, level, portrait=None, cues=cues, context=generator.context))
+        two = generator.likeness(torch.rand(2, 3, 32, 32))
+        assert torch.allclose(two.context, generator.told_of(two.latents).mean(0, keepdim=True), atol=1e-6)
+    with pytest.raises(BadOption, match="shared context"):
+        replace(SEEN, shared_context=0)
+    with pytest.raises(BadOption, match="multiples"):
+        EmbeddingConfig(widths=(8, 10), groups=4)
 
 
 def test_one_film_can_be_overfitted() -> None:

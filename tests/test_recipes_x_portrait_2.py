@@ -20,6 +20,7 @@ from understudy.cast.how import ARKIT_NAMES
 from understudy.data.vary import FOOTAGE
 from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder
+from understudy.generator.embedding import EmbeddingConfig
 from understudy.generator.generator import Generator, GeneratorConfig, part
 from understudy.motion.code import NAMES, TURN
 from understudy.motion.encoder import EncoderConfig, FaceNetConfig
@@ -55,7 +56,8 @@ def small(config: GeneratorConfig) -> GeneratorConfig:
     assert config.unet.code is not None and config.unet.time is not None
     code, time = replace(config.unet.code, width=6), replace(config.unet.time)
     unet = replace(toy.unet, code=replace(code, divide=1), time=replace(time, divide=1))
-    return replace(toy, unet=unet, controls=(), encoder=encoder())
+    seen = EmbeddingConfig(widths=(8,), groups=4)
+    return replace(toy, unet=unet, controls=(), encoder=encoder(), embedding=seen)
 
 
 def toy(stage: str, folder: Path, **others: object) -> XPortrait2Recipe:

@@ -184,12 +184,14 @@ def x_portrait_2_small() -> GeneratorConfig:
     from dataclasses import replace
 
     from understudy.generator.blocks import CodeConfig, TimeConfig
+    from understudy.generator.embedding import EmbeddingConfig
 
     encoder = small_encoder()
     time = TimeConfig(heads=2, looks=2, longest=32, divide=2, mid=True, after_upsampler=False)
     code = CodeConfig(heads=2, looks=2, width=encoder.width, divide=2)
     unet = replace(_small_backbone(), time=time, code=code)
-    return replace(x_portrait_small(), unet=unet, controls=(), window=16, overlap=4, encoder=encoder)
+    seen = EmbeddingConfig(widths=(48, 64, 96), groups=16)
+    return replace(x_portrait_small(), unet=unet, controls=(), window=16, encoder=encoder, embedding=seen)
 
 
 @cache

@@ -140,7 +140,7 @@ def commit() -> str:
 def configs() -> tuple[type, ...]:
     """The kinds of values that may describe a model in a header."""
     from understudy.diffusion import noise
-    from understudy.generator import autoencoder, blocks, control, generator, reference, sight, tiny, unet
+    from understudy.generator import autoencoder, blocks, control, embedding, generator, reference, sight, tiny, unet
     from understudy.motion import actor, encoder, fan
 
     nets = (autoencoder.AutoencoderConfig, autoencoder.TemporalAutoencoderConfig, generator.GeneratorConfig)
@@ -148,7 +148,7 @@ def configs() -> tuple[type, ...]:
     controls = (control.ControlConfig, control.HintConfig)
     schedules = (noise.Linear, noise.ScaledLinear, noise.Cosine, noise.Sigmoid, noise.RectifiedFlow)
     encoders = (encoder.EncoderConfig, encoder.FaceNetConfig, fan.FanConfig)
-    others = (actor.ActorConfig, sight.SightConfig, tiny.TinyAutoencoderConfig)
+    others = (actor.ActorConfig, embedding.EmbeddingConfig, sight.SightConfig, tiny.TinyAutoencoderConfig)
     return (*nets, *parts, *controls, *schedules, *encoders, *others)
 
 

@@ -77,7 +77,7 @@ def act(
 
     def opened(chosen: Model, shown: Portrait, warn: Warn) -> Driving[Any]:
         own = None if relative else shown.face.points
-        return open_voice(voice, acting, model=chosen, seed=seed, warn=warn, device=device, begins=own)
+        return open_voice(voice, acting, model=chosen, choices=choices, warn=warn, begins=own)
 
     return perform(
         portrait,

@@ -48,8 +48,7 @@ class Engine:
         Errors: see `animate.voice.open_voice`."""
         from understudy.animate.voice import Acting, open_voice
 
-        asked, device = Acting(**acting), self.choices.device
-        return open_voice(voice, asked, model=self.model, seed=self.choices.seed, warn=warn, device=device)
+        return open_voice(voice, Acting(**acting), model=self.model, choices=self.choices, warn=warn)
 
     def draw(
         self, portrait: AnyPath | Portrait, motion: Iterable[Any], *, reference: Any = None, warn: Warn = say

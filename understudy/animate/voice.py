@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from torch import Tensor
 
+    from understudy.animate.choices import Choices
     from understudy.clip.sound import Samples
     from understudy.motion.actor import Actor
     from understudy.motion.perform import Tempo
@@ -64,19 +65,20 @@ def open_voice(
     acting: Acting,
     *,
     model: models.Model,
-    seed: int,
+    choices: Choices,
     warn: Warn,
-    device: str = "auto",
     begins: Floats | None = None,
 ) -> Driving[Any]:
-    """The sound of a sound file or film, acted, 25 frames a second, for as long as it lasts, as what `model` follows.
-    `begins (478, 3)`: the face whose expression it sets out from; without it, one at rest.
+    """The sound of a sound file or film, acted, 25 frames a second, for as long as it lasts, as what `model` follows,
+    with the seed and on the device of `choices`. `begins (478, 3)`: the face whose expression it sets out from; without
+    it, one at rest.
 
     A file is listened to once before, and what is odd about it is said; of a voice that is still `Coming` it is said in
     the end. A silent one is acted at rest. Errors: those of reading it, `NoSound` where it has no samples,
     `MissingFile` where the actor's weights are not here, `BadOption` for wishes out of range."""
     wishes = _wishes(acting, warn)
-    actor, tempo, mark = trained(acting, device)
+    seed = choices.seed
+    actor, tempo, mark = trained(acting, choices.device)
     stream = coming_stream(voice, warn) if isinstance(voice, Coming) else None
     path = existing(voice if not isinstance(voice, Coming) else voice.path if stream else voice.wait())
     seconds = None if stream else said_of(path, warn)
@@ -94,7 +96,7 @@ def open_voice(
             said_of(path, warn)
 
     about = {"source": path.name, "actor": acting.actor, "seed": str(seed)}
-    followed = _followed(model, device, about)
+    followed = _followed(model, choices, about)
     origin = "from rest" if begins is None else f"from {sha256(begins.tobytes()).hexdigest()[:16]}"
     return Driving(
         path=path,
@@ -121,7 +123,7 @@ class _Followed:
     mark: str = ""
 
 
-def _followed(model: models.Model, device: str, about: dict[str, str]) -> _Followed:
+def _followed(model: models.Model, choices: Choices, about: dict[str, str]) -> _Followed:
     """A mesh; or one of the cast who does it, exactly as the actor says; or the codes of that one."""
     from understudy.motion import played
 
@@ -131,11 +133,10 @@ def _followed(model: models.Model, device: str, about: dict[str, str]) -> _Follo
 
     if model.follows == "frames":
         return _Followed(lambda rows: acted_by_the_cast(played.hows(rows), about), "bridge")
-    from understudy.animate.trained import trained as generator
-    from understudy.device import choose
+    from understudy.animate.imagined import made
     from understudy.motion.reading import read_code
 
-    known = generator(model, choose(device))
+    known, _, _ = made(model, choices)  # as it will be drawn: a published model is there once, within its memory
     encoder, mark = known.generator.encoder, known.encoder_mark
     assert encoder is not None  # or it would follow something else
     return _Followed(lambda rows: read_code(acted_by_the_cast(played.hows(rows), about), encoder, mark), "bridge", mark)

@@ -33,6 +33,7 @@ from understudy.errors import BadOption
 from understudy.generator.autoencoder import AutoencoderConfig, TemporalAutoencoderConfig, autoencoder
 from understudy.generator.blocks import Note
 from understudy.generator.control import ControlConfig, ControlNet, added
+from understudy.generator.embedding import EmbeddingConfig, PictureEmbedding
 from understudy.generator.reference import ReferenceConfig, ReferenceNet, as_one
 from understudy.generator.unet import UNet, UNetConfig
 from understudy.motion.encoder import Encoder, EncoderConfig, relative
@@ -76,6 +77,7 @@ class GeneratorConfig:
     `window`, `overlap`: frames that are drawn together, and how many of them were finished before.
     `encoder`: of the motion code that the U-Net follows. It is the driver's, but codes mean something to the generator
     alone that was trained with it, so they are kept together.
+    `embedding`: reads of a portrait what is added to the shared context; None where nothing is.
     """
 
     picture: int
@@ -91,11 +93,14 @@ class GeneratorConfig:
     window: int
     overlap: int
     encoder: EncoderConfig | None = None
+    embedding: EmbeddingConfig | None = None
 
     def __post_init__(self) -> None:
         code = self.unet.code
         if self.encoder is not None and (code is None or code.width != self.encoder.width):
             raise BadOption(f"tokens of {self.encoder.width} numbers do not fit a U-Net with {code}")
+        if self.embedding is not None and not self.shared_context:
+            raise BadOption("a picture embedding is added to a shared context, and there is none", "shared_context=0")
         for name, net in self._nets():
             if net.channels != self.autoencoder.channels:
                 raise BadOption(f"{name} has {net.channels} channels, the autoencoder {self.autoencoder.channels}")
@@ -201,6 +206,8 @@ class Generator(nn.Module):
         self.encoder = Encoder(config.encoder) if config.encoder else None
         shared = torch.zeros(1, config.shared_context, config.unet.context)
         self.context = nn.Parameter(shared) if config.shared_context else None
+        seen = config.embedding
+        self.embedding = PictureEmbedding(seen, config.unet.channels, config.unet.context) if seen else None
 
     @property
     def control_nets(self) -> list[ControlNet]:
@@ -221,10 +228,15 @@ class Generator(nn.Module):
 
         With chance, latents are sampled, as X-Portrait does; without, they are the mean.
         """
-        context = self.context if context is None else context
-        if context is None:
+        if context is None and self.context is None:
             raise BadOption("This generator must be told a context of the portrait", remedy="CLIP's embedding of it")
-        return Likeness(self.autoencoder.encode(pictures, chance), context)
+        latents = self.autoencoder.encode(pictures, chance)
+        return Likeness(latents, self.told_of(latents).mean(0, keepdim=True) if context is None else context)
+
+    def told_of(self, latents: Tensor) -> Tensor:
+        """The context (b or 1, k, d) of portraits' latents (b, c, h, w), in a generator that shares one."""
+        assert self.context is not None
+        return self.context if self.embedding is None else self.context + self.embedding(latents)
 
     def notes(self, likeness: Likeness, level: Tensor) -> list[Tensor]:
         """The reference net's notes on one person, for frames at `level` (a single number)."""
@@ -247,7 +259,8 @@ class Generator(nn.Module):
         noisy (b, f, c, h, w), level (b, f); latents of a portrait for each film (b, c, h, w), or None for untold;
         cues of b*f frames, or None; context (b, k, d) if none is shared; `altered`: what becomes of notes on the way.
         """
-        context = self.context if context is None else context
+        if context is None and self.context is not None:
+            context = self.context if portrait is None else self.told_of(portrait)
         if context is None:
             raise BadOption("This generator must be told a context of every portrait")
         notes: Sequence[Note] | None = None
@@ -376,7 +389,7 @@ class Generator(nn.Module):
         context = likeness.context
         code = None if encoded.code is None else encoded.code[None]
         still_code = code if still is None or still.code is None else still.code[:1].expand(len(encoded), -1, -1)[None]
-        nobody = context if self.context is not None else torch.zeros_like(context)
+        nobody = torch.zeros_like(context) if self.context is None else self.context
 
         def told(noisy: Tensor, level: Tensor) -> Tensor:
             return self.informed(noisy[None], level[None], context, encoded.hints, notes_at(level), code)[0]
@@ -420,7 +433,7 @@ def _watched(
 
 def part(name: str) -> str:
     """Which part of a generator a parameter belongs to, for freezing, counting and rates of learning: autoencoder,
-    backbone, time, motion, reference, control 0, control 1, context or encoder."""
+    backbone, time, motion, reference, control 0, control 1, context, embedding or encoder."""
     owner, _, rest = name.partition(".")
     if owner == "unet":
         return "time" if "temporal_modules" in rest else "motion" if "motion_modules" in rest else "backbone"

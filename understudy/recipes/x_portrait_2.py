@@ -42,7 +42,7 @@ from understudy.train.task import Batch, Chance, Loss, Moment, Plan, Task, Turn
 STAGES: Final = ("expression", "together", "time")
 LEARNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "expression": (),
-    "together": ("backbone", "reference", "motion", "encoder"),
+    "together": ("backbone", "reference", "motion", "embedding", "encoder"),
     "time": ("time",),
 }
 """Which parts of a generator (see `generator.part`) learn in a stage."""

@@ -134,7 +134,7 @@ def _watched(file: Path, out: Path, tell: Tell) -> None:
     try:
         keep(file, out, force=True, progress=tell)
     except NoPicture:
-        acted = open_voice(file, Acting(), seed=0, warn=lambda text: None, model=WARP)
+        acted = open_voice(file, Acting(), model=WARP, choices=Choices(), warn=lambda text: None)
         pace = Pace(tell)
         pace.begin("acting", acted.frames)
         motion_file.save(_counted(acted, pace), out, overwrite=True)

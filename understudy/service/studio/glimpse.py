@@ -109,8 +109,8 @@ def _evenly(key: Key) -> Moments:
 def imagined(key: Key, acting: Acting, seed: int, photo: Portrait) -> Moments:
     """What is acted at a voice's beginning, by somebody who sets out from the portrait's own expression, as in the
     film."""
-    begins = photo.face.points
-    driving = open_voice(key[0], acting, seed=seed, warn=_silently, device="cpu", model=WARP, begins=begins)
+    begins, choices = photo.face.points, Choices(seed=seed, device="cpu")
+    driving = open_voice(key[0], acting, model=WARP, choices=choices, warn=_silently, begins=begins)
     return _begun(driving)
 
 
