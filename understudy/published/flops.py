@@ -44,7 +44,8 @@ class Costs:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes in the compute type: weights part by part, and what else there is at once for a window of frames."""
+    """Bytes in the compute type, of the motion encoder in fp32: weights part by part, and what else there is at once for
+    a window of frames."""
 
     drawing: int  # U-Net, control nets and motion encoder
     reading: int  # reference net
@@ -121,8 +122,9 @@ def sizes(config: GeneratorConfig, frames: int, dtype: torch.dtype = torch.bfloa
         return net.unet(given.noisy, given.level, given.context, notes=remembered, controls=controls, code=given.code)
 
     latents = torch.empty(1, config.unet.channels, config.side, config.side, device="meta")
-    small = [] if net.encoder is None else [net.encoder]
-    drawing = _weight(net.unet) + sum(map(_weight, [*net.control_nets, *small]))
+    drawing = _weight(net.unet) + sum(map(_weight, net.control_nets))
+    if net.encoder is not None:
+        drawing += _weight(net.encoder.float())  # as it is loaded, whatever the type of the others
     reading = _weight(net.reference)
     kept = sum(_bytes(part) for note in remembered for part in note)
     return Sizes(
