@@ -44,8 +44,8 @@ class Costs:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes in the compute type, of the motion encoder in fp32: weights part by part, and what else there is at once for
-    a window of frames."""
+    """Bytes in the compute type, of the motion encoder in fp32: weights part by part, and what else there is at once
+    for a window of frames."""
 
     drawing: int  # U-Net, control nets and motion encoder
     reading: int  # reference net
