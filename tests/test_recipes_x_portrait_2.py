@@ -6,7 +6,7 @@ import math
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import torch
@@ -25,14 +25,15 @@ from understudy.generator.generator import Generator, GeneratorConfig, part
 from understudy.motion.code import NAMES, TURN
 from understudy.motion.encoder import EncoderConfig, FaceNetConfig
 from understudy.recipes import COURSES, named
-from understudy.recipes.following import Doers, Learner, XPortrait2Recipe, faces
-from understudy.recipes.portrayal import prepare, question
+from understudy.recipes.following import Closeups, Doers, Learner, XPortrait2Recipe, faces
+from understudy.recipes.portrayal import question
 from understudy.recipes.rehearsal import blindness
 from understudy.recipes.x_portrait import task as task_x_portrait
 from understudy.recipes.x_portrait_2 import (
     LEARNERS,
     STAGES,
     learning,
+    prepare,
     reversed_gradient,
     task,
     x_portrait_2_small_stage,
@@ -70,7 +71,8 @@ def toy(stage: str, folder: Path, **others: object) -> XPortrait2Recipe:
     )
     return replace(
         recipe, plan=plan, config=small(recipe.config), autoencoder=str(folder / "autoencoder.safetensors"), head=head,
-        pictures=10 if stage == "time" else 32, frames=4 if stage == "time" else 2, judged=2, storage="fp32", **others,
+        pictures=10 if stage == "time" else 32, frames=4 if stage == "time" else 2, judged=2, storage="fp32",
+        **{"closeups": 0, "settled": False, **others},
     )  # fmt: skip
 
 
@@ -130,6 +132,37 @@ def test_every_stage_goes_on_from_the_one_before_and_moves_its_own_parts_only(gr
     whole = Generator(config)
     assert {name for name in whole.state_dict() if part(name) != "autoencoder"} == set(before)
     assert kept.about.config == config, "which says all that is needed to build it"
+
+
+def test_an_encoder_taught_by_close_ups_stays_as_it_is(ground: Path, tmp_path: Path) -> None:
+    near = toy("expression", ground, closeups=16, rate=1e-2)
+    drawn = [*prepare(near, tmp_path)]
+    assert drawn[-1] == (16, 16) and not [*prepare(near, tmp_path)], "nothing is drawn twice"
+    data = task(near, tmp_path).data
+    assert isinstance(data, Closeups)
+    batch = data.batch(range(6))
+    assert batch["driver"].shape == batch["truth"].shape == (6, 2, 3, 144, 144) and batch["curves"].shape == (6, 2, 55)
+    assert (batch["driver"] != batch["truth"]).flatten(2).any(2).all(), "other people"
+    assert all(abs(batch[name][..., :2] / 144 - 0.5).max() < 0.2 for name in ("box", "truth_box"))
+    assert (batch["curves"] > 0.15).sum(2).min() >= 2
+    last = run(near, tmp_path, tmp_path / "near")[-1]
+    assert set(last.scores) == {"blind"}
+    start = tmp_path / "near" / f"{near.name}.safetensors"
+    assert not start.with_name(f"{near.name}-head.safetensors").exists(), "which whole pictures alone can teach"
+    before = weights.load(start).tensors
+    settled = toy("together", ground, start=str(start), closeups=16, settled=True, rate=1e-2)
+    run(settled, ground, tmp_path / "settled")
+    after = weights.load(tmp_path / "settled" / f"{settled.name}.safetensors").tensors
+    moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert {part(name) for name in moved} == {*LEARNERS["together"]}
+    assert not any(name.startswith("encoder.model") for name in moved)
+    assert any(name.startswith("encoder.final_proj") for name in moved)
+
+
+@pytest.mark.parametrize("change", [{"cross": False}, {"data": "shards"}, {"adversary": 0.1}, {"closeups": 0}])
+def test_without_exact_pairs_the_encoder_learns_from_whole_pictures(change: dict[str, Any], ground: Path) -> None:
+    recipe = toy("expression", ground, **{"closeups": 16, "settled": True, **change})
+    assert not recipe.near and not replace(recipe, stage="together").still
 
 
 def test_curves_are_read_off_codes_as_they_are_seen(ground: Path) -> None:

@@ -39,19 +39,23 @@ CENTRES: Final = tuple(
 POINTS: Final = ("centres", "outline")
 EACH: Final = 256
 """Pictures in a shard: about 70 MB at 256x256."""
+NEAR: Final = 1.3
+"""How much larger than usual faces are that are drawn near: what a motion encoder sees of one fills the picture."""
 _SAID: Final = ("size", "people", "moments", "filmed", "first", "style")
-_PLACES: Final = 0x706C6163
+_PLACES, _MORE = 0x706C6163, 0x6D6F7265
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ensembles:
     """Drawn when asked for. `moments` are anything that faces do, or, where `filmed`, a calm one and then the frames
-    of a film. `first`: the number from which on people and performances are taken (held-out ones)."""
+    of a film. `near`: faces fill the picture, and whatever a face can do is done as often as anything else. `first`:
+    the number from which on people and performances are taken (held-out ones)."""
 
     size: int
     people: int = 4
     moments: int = 8
     filmed: bool = False
+    near: bool = False
     first: int = 0
     style: str | None = None
     stages: Stages = PLAIN
@@ -62,7 +66,7 @@ class Ensembles:
     @property
     def kind(self) -> str:
         """What a folder of them is called."""
-        return "films" if self.filmed else "ensembles"
+        return "films" if self.filmed else "closeups" if self.near else "ensembles"
 
     @property
     def pictures(self) -> int:
@@ -77,7 +81,7 @@ class Ensembles:
     @property
     def about(self) -> dict[str, object]:
         """What they depend on, besides looks."""
-        return {name: getattr(self, name) for name in _SAID}
+        return {name: getattr(self, name) for name in _SAID} | ({"near": True} if self.near else {})
 
     @property
     def looks(self) -> str:
@@ -92,6 +96,8 @@ class Ensembles:
 
     def moment(self, ensemble: int, number: int) -> How:
         """What all people of an ensemble do at once."""
+        if self.near:
+            return _near(self.first + ensemble * self.moments + number)
         if not self.filmed:
             return _moment(self.first + ensemble * self.moments, number)
         if number:
@@ -134,6 +140,21 @@ def _moment(first: int, number: int) -> How:
     looking = torch.tensor([name.startswith("eyeLook") for name in how.ARKIT_NAMES])
     curves = torch.where(looking, here.curves, here.curves * (0.3 if calm else 1.0))
     return How(curves, here.turn * (0.6 if calm else 1.0), base.place + aside)
+
+
+def _near(number: int) -> How:
+    """Any expression and turn with two coefficients more, so that the rare ones are not; seen from near, and put where
+    eyes and mouth are in the middle (fitted to 64 pictures)."""
+    here = how.sample([number])
+    dice = chance(number, 0, _MORE)
+    free = torch.tensor([index for index, name in enumerate(how.ARKIT_NAMES) if not name.startswith("eyeLook")])
+    which = free[torch.randperm(len(free), generator=dice)[:2]]
+    curves = here.curves.clone()
+    curves[0, which] = torch.maximum(curves[0, which], 0.2 + 0.8 * torch.rand(2, generator=dice))
+    aside = torch.randn(3, generator=dice) * torch.tensor([0.04, 0.04, 0.08])
+    yaw, pitch, roll = here.turn[0].deg2rad().sin()
+    middle = torch.stack([-0.69 * yaw - 0.35 * roll, 0.15 - 0.7 * pitch, torch.tensor(NEAR)])
+    return How(curves, here.turn, (middle + aside)[None])
 
 
 def mirrored(samples: dict[str, Tensor], which: Tensor, size: int) -> dict[str, Tensor]:

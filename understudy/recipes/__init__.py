@@ -108,6 +108,12 @@ def _x_portrait_2_small(stage: str) -> Recipe:
     return x_portrait_2_small_stage(stage)
 
 
+def _x_portrait_2_data(recipe: Any, shards: Path, rank: int, world: int, device: str) -> Iterator[tuple[int, int]]:
+    from understudy.recipes.x_portrait_2 import prepare
+
+    yield from prepare(recipe, shards, rank, world, device)
+
+
 def _x_portrait_2_task(recipe: Any, shards: Path) -> Task:
     from understudy.recipes.x_portrait_2 import task
 
@@ -119,7 +125,7 @@ def _stage_2(stage: str, makes: str) -> Training:
         name=f"x-portrait-2-small-{stage}",
         makes=makes,
         recipe=partial(_x_portrait_2_small, stage),
-        prepare=_portrayal_data,
+        prepare=_x_portrait_2_data,
         task=_x_portrait_2_task,
     )
 

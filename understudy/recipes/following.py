@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from understudy.data import shards
+from understudy.data.ensemble import Ensembles
 from understudy.data.vary import FOOTAGE, varied
+from understudy.diffusion.noise import chance
 from understudy.errors import BadOption
 from understudy.generator.generator import Generator, GeneratorConfig
 from understudy.motion.encoder import Encoder, EncoderConfig, boxed, cut
 from understudy.motion.probing import curves_mirrored, curves_of
 from understudy.recipes.autoencoder import Critic
 from understudy.recipes.head import Head, HeadRecipe
-from understudy.recipes.portrayal import PortrayalRecipe, Question, Questions
+from understudy.recipes.portrayal import PortrayalRecipe, Question, Questions, seen
 from understudy.train.task import Batch, Chance
+
+if TYPE_CHECKING:
+    from understudy.data.footage import Footage
 
 BENDS: Final = 4
 """Places along a side of a face's picture that are moved by chance; between them it is bent evenly."""
 _VARIED, _ZOOM, _ASIDE, _BEND = range(0x7880, 0x78C0, 16)
+_PAIRS: Final = 0x7870
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +37,12 @@ class XPortrait2Recipe(PortrayalRecipe):
     """All that a stage of X-Portrait 2 depends on."""
 
     stage: Literal["expression", "together", "time"]
+    closeups: int
+    """Faces of the cast drawn near, ahead, from which `expression` learns by curves and by `alike` alone, and there are
+    many of them. 0: from whole pictures, and with the head."""
+    settled: bool
+    """Whether the encoder stays in `together` as close-ups have taught it: it has seen more faces than the generator
+    will, and would learn those by heart."""
     varied: float
     """Share of the drivers' faces that are varied as footage is: the published colour jitter, and more."""
     zoom: float
@@ -52,6 +64,22 @@ class XPortrait2Recipe(PortrayalRecipe):
     adversary: float
     """How strongly the encoder is pushed against a net that tells people by their codes (gradient reversal)."""
     head: HeadRecipe
+
+    @property
+    def crossed(self) -> bool:
+        """Whether others do exactly the same, and no net is to tell them apart: which close-ups need."""
+        return self.cross and not self.data and not self.adversary
+
+    @property
+    def near(self) -> bool:
+        """Whether close-ups are learnt from."""
+        return self.stage == "expression" and self.closeups > 0 and self.crossed
+
+    @property
+    def still(self) -> bool:
+        """Whether the encoder reads, and does not learn."""
+        taught = self.closeups > 0 and self.crossed
+        return self.stage == "time" or (self.stage == "together" and self.settled and taught)
 
 
 class Reading(nn.Module):
@@ -81,11 +109,11 @@ class Learner(nn.Module):
         super().__init__()
         self.generator = Generator(config)
         code = self.encoder.config.code
-        headed = recipe.head.weight > 0 and recipe.stage != "time"
+        headed = recipe.head.weight > 0 and not recipe.near and not recipe.still
         self.head = Head(recipe.head.config, code) if headed else None
         self.critic = Critic(recipe.head.critic) if headed else None
         self.reading = None if moves is None else Reading(code, *moves)
-        self.guess = nn.Linear(code, people) if recipe.adversary and recipe.stage != "time" else None
+        self.guess = nn.Linear(code, people) if recipe.adversary and not recipe.still else None
 
     @property
     def encoder(self) -> Encoder:
@@ -100,7 +128,7 @@ class Doers(Questions):
 
     def __init__(self, recipe: PortrayalRecipe, pictures: shards.Shards, latents: shards.Shards) -> None:
         super().__init__(recipe, pictures, latents)
-        self.known: dict[tuple[int, int], Tensor] = {}
+        self.done = Done(self.ensembles, pictures)
 
     def more(self, asked: Sequence[Question], turned: Tensor) -> Batch:
         """uint8 pictures: `driver` (n, f, 3, s, s) with `ground`; boxes: `box` (n, f, 3) of drivers, `then` (n, 3) of
@@ -127,11 +155,23 @@ class Doers(Questions):
 
     def _curves(self, asked: Question, turned: bool) -> Tensor:
         """What drivers do, (f, 55), as it is seen."""
-        curves = torch.cat([self._done(number) for number in asked.drivers])
+        return self.done.seen(asked.drivers, turned)
+
+
+class Done:
+    """What is done in pictures of ensembles, by their numbers."""
+
+    def __init__(self, ensembles: Ensembles | Footage, pictures: shards.Shards) -> None:
+        self.ensembles, self.pictures = ensembles, pictures
+        self.known: dict[tuple[int, int], Tensor] = {}
+
+    def seen(self, numbers: Sequence[int], turned: bool) -> Tensor:
+        """(n, 55), as it is seen, in a mirror or not."""
+        curves = torch.cat([self._of(number) for number in numbers])
         return curves_mirrored(curves) if turned else curves
 
-    def _done(self, number: int) -> Tensor:
-        """What is done in a picture, (1, 55); all people of an ensemble do the same."""
+    def _of(self, number: int) -> Tensor:
+        """(1, 55); all people of an ensemble do the same."""
         each, moments = self.ensembles.pictures, self.ensembles.moments
         ensemble, moment = number // each, number % moments
         if (ensemble, moment) not in self.known:
@@ -142,7 +182,7 @@ class Doers(Questions):
         """Where each curve is and how much it moves, (55,) each: mean and standard deviation, not under 0.05, over
         about so many pictures."""
         numbers = range(0, len(self.pictures), max(len(self.pictures) // count, 1) | 1)
-        done = torch.cat([self._done(number) for number in numbers])
+        done = self.seen(numbers, turned=False)
         return done.mean(0), done.std(0).clamp_min(0.05)
 
     def examples(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -150,7 +190,42 @@ class Doers(Questions):
         every = max(len(self.pictures) // count, 1) | 1  # odd, so that all moments come
         numbers = range(0, len(self.pictures), every)
         seen = self.pictures.at(numbers, ("picture", "centres"))
-        return seen["picture"], boxed(seen["centres"]), torch.cat([self._done(number) for number in numbers])
+        return seen["picture"], boxed(seen["centres"]), self.seen(numbers, turned=False)
+
+
+def closeups() -> Ensembles:
+    """Few moments of many people: what an encoder shall learn are faces and expressions, and it remembers few ones."""
+    return Ensembles(size=144, people=2, moments=2, near=True)
+
+
+class Closeups:
+    """What two people look like from near who do the same."""
+
+    def __init__(self, recipe: XPortrait2Recipe, pictures: shards.Shards) -> None:
+        self.recipe, self.pictures, self.ensembles = recipe, pictures, closeups()
+        self.count = len(pictures) // self.ensembles.pictures
+        self.done = Done(self.ensembles, pictures)
+
+    def batch(self, numbers: Sequence[int]) -> Batch:
+        """Of `Doers.batch`, what concerns drivers' faces and, as `truth`, those of the others."""
+        one, other, turned = (list(each) for each in zip(*map(self._pairs, numbers), strict=True))
+        mirrored, names = torch.tensor(turned), ("picture", "ground", "centres")
+        drivers, truth = (seen(self.pictures, some, mirrored, self.ensembles.size, names) for some in (one, other))
+        curves = [self.done.seen(some, turn) for some, turn in zip(one, turned, strict=True)]
+        return {
+            "driver": drivers["picture"], "ground": drivers["ground"], "box": boxes(drivers["centres"]),
+            "truth": truth["picture"], "truth_ground": truth["ground"], "truth_box": boxes(truth["centres"]),
+            "curves": torch.stack(curves),
+        }  # fmt: skip
+
+    def _pairs(self, number: int) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
+        """`frames` pictures, the other person in the same moments, and whether they are seen in a mirror."""
+        dice, moments = chance(self.recipe.plan.seed, number, _PAIRS), self.ensembles.moments
+        which = torch.randint(self.count * moments, (self.recipe.frames,), generator=dice).tolist()
+        first, *_, turned = torch.randint(2, (self.recipe.frames + 1,), generator=dice).tolist()
+        begins = [pair // moments * self.ensembles.pictures + pair % moments for pair in which]
+        one, other = (tuple(begin + person * moments for begin in begins) for person in (first, 1 - first))
+        return one, other, bool(turned)
 
 
 def boxes(centres: Tensor) -> Tensor:

@@ -145,16 +145,23 @@ class Questions:
 
     def seen(self, numbers: Sequence[tuple[int, ...]], turned: Tensor, *names: str) -> dict[str, Tensor]:
         """Tensors of pictures, (n, f, ...)."""
-        each = len(numbers[0])
-        found = self.pictures.at([n for some in numbers for n in some], names)
-        found = mirrored(found, turned.repeat_interleave(each), self.recipe.config.picture)
-        return {name: value.reshape(len(numbers), each, *value.shape[1:]) for name, value in found.items()}
+        return seen(self.pictures, numbers, turned, self.recipe.config.picture, names)
 
     def _latents(self, numbers: Sequence[tuple[int, ...]], turned: Tensor) -> Tensor:
         both = self.latents.at([n for some in numbers for n in some])["latent"]  # (n*f, 2, c, h, w): as is, mirrored
         each = len(numbers[0])
         chosen = both[torch.arange(len(both)), turned.long().repeat_interleave(each)]
         return chosen.reshape(len(numbers), each, *chosen.shape[1:])
+
+
+def seen(
+    pictures: shards.Shards, numbers: Sequence[tuple[int, ...]], turned: Tensor, size: int, names: Sequence[str]
+) -> dict[str, Tensor]:
+    """Tensors of pictures by their numbers, n times f, as (n, f, ...); those of `turned` (n,) in a mirror."""
+    each = len(numbers[0])
+    found = pictures.at([n for some in numbers for n in some], names)
+    found = mirrored(found, turned.repeat_interleave(each), size)
+    return {name: value.reshape(len(numbers), each, *value.shape[1:]) for name, value in found.items()}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from understudy.motion.encoder import boxed, cut
 from understudy.motion.probing import fill
 from understudy.recipes.autoencoder import pixels, psnr
 from understudy.recipes.exam import Exam
-from understudy.recipes.following import Doers, Learner, XPortrait2Recipe
+from understudy.recipes.following import Done, Learner, XPortrait2Recipe
 from understudy.recipes.portrayal import Question
 from understudy.train.journal import tiled
 from understudy.train.task import Judgement
@@ -70,11 +70,11 @@ class Rehearsal(Exam):
         columns = [torch.cat([row[k] for row in rows[:12]]) for k in range(4)]
         return Judgement({"head": sum(errors) / len(errors)}, {"held-out": tiled(columns)})
 
-    def keep_all(self, model: Learner, folder: Path, step: int, data: Doers) -> None:
+    def keep_all(self, model: Learner, folder: Path, step: int, done: Done) -> None:
         """The generator, its codes given names by examples; and the head, for the next stage alone."""
         if self.recipe.stage != "time" and model.encoder.probe is not None:
             device = model.generator.unet.conv_out.weight.device
-            seen, box, curves = data.examples(EXAMPLES)
+            seen, box, curves = done.examples(EXAMPLES)
             groups = zip(torch.split(seen, 64), torch.split(box, 64), strict=True)
             shown = ((pixels({"picture": some}), at) for some, at in groups)
             codes = torch.cat([model.encoder.seen(some.to(device), at.to(device)) for some, at in shown])

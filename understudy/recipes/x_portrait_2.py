@@ -13,7 +13,7 @@ footage.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,13 +25,15 @@ from torch import Tensor
 
 from understudy import weights
 from understudy.data import shards
+from understudy.data.ensemble import drawn_ahead, drawn_on
 from understudy.errors import BadOption
 from understudy.generator.blocks import Note
 from understudy.generator.generator import Cues, Generator, GeneratorConfig, part
 from understudy.generator.reference import sparse
 from understudy.models import small_manner, x_portrait_2_small
+from understudy.recipes import portrayal
 from understudy.recipes.exam import begin, places
-from understudy.recipes.following import Doers, Learner, XPortrait2Recipe, faces, small_faces
+from understudy.recipes.following import Closeups, Doers, Learner, XPortrait2Recipe, closeups, faces, small_faces
 from understudy.recipes.head import criticised, shown, small_head
 from understudy.recipes.portrayal import autoencoder_of, error_of, latents_name, noisy_answers, source
 from understudy.recipes.recipe import found
@@ -64,6 +66,8 @@ def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
         ),
         start="",
         stage=stage,  # type: ignore[arg-type]
+        closeups=32_768,
+        settled=True,
         config=x_portrait_2_small(),
         autoencoder="autoencoder-small.safetensors",
         pictures=2176 if filmed else 10_240,
@@ -103,7 +107,7 @@ def staged(config: GeneratorConfig, stage: str) -> GeneratorConfig:
 def learning(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Recipe) -> Loss:
     """The error about the noise, what the head shows, and what identity filters ask."""
     dice, encoder = moment.chance, model.encoder
-    with torch.set_grad_enabled(torch.is_grad_enabled() and recipe.stage != "time"):
+    with torch.set_grad_enabled(torch.is_grad_enabled() and not recipe.still):
         with torch.autocast(batch["driver"].device.type, enabled=False):
             seen = faces(batch["driver"], batch["ground"], batch["box"], dice, recipe, encoder.config)
         code = _thinned(encoder.encode(seen), dice, recipe.dropout)
@@ -116,7 +120,7 @@ def learning(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Rec
         cost, costs = _headed(model, batch, moment, code, recipe)
         total, parts = total + recipe.head.weight * cost, {**parts, **costs}
     codes = [code]  # of all who do what is done: drivers, and portraits' people
-    if recipe.alike and recipe.cross and recipe.stage != "time":
+    if recipe.alike and recipe.cross and not recipe.still:
         codes.append(_answering(model, batch, dice, recipe))
         parts["alike"] = blindness(code.float(), codes[1].float())
         total = total + recipe.alike * parts["alike"]
@@ -214,21 +218,31 @@ def criticising(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2
     return Loss(criticised(model.critic, result, truth, weight), {})
 
 
+def prepare(
+    recipe: XPortrait2Recipe, folder: Path, rank: int = 0, world: int = 1, device: str = "cpu"
+) -> Iterator[tuple[int, int]]:
+    """Draw ahead what is not there yet; yields (done, wanted)."""
+    if not recipe.near:
+        yield from portrayal.prepare(recipe, folder, rank, world, device)
+        return
+    near = closeups()
+    yield from drawn_ahead(drawn_on(near, device), folder / near.kind, recipe.closeups, rank, world)
+
+
 def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
     """What the loop needs to know. `folder` is where `prepare` has drawn."""
     torch.manual_seed(recipe.plan.seed)
     autoencoder = autoencoder_of(recipe)
     config = replace(staged(recipe.config, recipe.stage), autoencoder=autoencoder.about.config)
-    drawn = folder / source(recipe).kind
-    pictures = shards.Shards(drawn, recipe.pictures)
-    latents = shards.Shards(drawn / latents_name(recipe), recipe.pictures)
-    data = Doers(recipe, pictures, latents)
-    taught = recipe.read > 0 and not recipe.data and recipe.stage != "time"
-    model = Learner(config, recipe, data.count * data.ensembles.people, data.moves(EXAMPLES) if taught else None)
+    data, drawn = _material(recipe, folder)
+    moves = data.done.moves(EXAMPLES) if recipe.read > 0 and not recipe.data and not recipe.still else None
+    model = Learner(config, recipe, data.count * data.ensembles.people, moves)
     weights.fill(model.generator.autoencoder, autoencoder)
     _begun(model, recipe)
     exam = Rehearsal(recipe, config, str(shards.said(drawn).get("looks", "")))
     learns = tuple(f"generator.{name}" for name in places(model.generator, LEARNERS[recipe.stage]))
+    if recipe.still:
+        learns = tuple(name for name in learns if not name.startswith("generator.encoder.model."))
     if recipe.stage == "expression":
         if model.head is None and model.reading is None:
             raise BadOption(
@@ -260,8 +274,18 @@ def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
         data=data,
         show=partial(first_batch, recipe=recipe),
         judge=exam.rehearse,
-        keep=partial(exam.keep_all, data=data),
+        keep=partial(exam.keep_all, done=data.done),
     )
+
+
+def _material(recipe: XPortrait2Recipe, folder: Path) -> tuple[Doers | Closeups, Path]:
+    """What is learnt from, and the folder in which it lies."""
+    if recipe.near:
+        drawn = folder / closeups().kind
+        return Closeups(recipe, shards.Shards(drawn, recipe.closeups)), drawn
+    drawn = folder / source(recipe).kind
+    pictures = shards.Shards(drawn, recipe.pictures)
+    return Doers(recipe, pictures, shards.Shards(drawn / latents_name(recipe), recipe.pictures)), drawn
 
 
 def _begun(model: Learner, recipe: XPortrait2Recipe) -> None:
@@ -287,12 +311,14 @@ def _begun(model: Learner, recipe: XPortrait2Recipe) -> None:
 
 def first_batch(model: Learner, batch: Batch, recipe: XPortrait2Recipe) -> dict[str, Tensor]:
     """What is given and wanted: the portrait, what the encoder sees of the driver, the answer; the same of the head."""
-    few = min(len(batch["answer"]), 8)
+    few = min(len(batch["driver"]), 8)
     some = {name: value[:few] for name, value in batch.items()}
     dice = Chance(recipe.plan.seed, tuple(range(few)))
     decode = model.generator.autoencoder.decode
     seen = faces(some["driver"], some["ground"], some["box"], dice, recipe, model.encoder.config)
-    rows = [decode(some["portrait"].float()), seen[:: some["driver"].shape[1]], decode(some["answer"][:, 0].float())]
+    rows = [seen[:: some["driver"].shape[1]]]
+    if "answer" in some:
+        rows = [decode(some["portrait"].float()), *rows, decode(some["answer"][:, 0].float())]
     sheets = {"first-batch": tiled([row.cpu() / 2 + 0.5 for row in rows])}
     if model.head is not None:
         portrait, truth, weight = small_faces(some, recipe, model.encoder.config)
