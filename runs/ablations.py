@@ -30,6 +30,7 @@ VARIANTS: Final = {
     "x-portrait-2-small": {
         "full": (),
         "no augmentation": ("varied=0", "zoom=0", "bend=0", "aside=0"),
+        "augmentation as published": ("varied=1", "zoom=0.3", "bend=0.02", "aside=0.02"),
         "no decoder head": ("head.weight=0",),
         "no masking": ("masked=0",),
         "codes not made alike": ("alike=0",),
@@ -37,6 +38,8 @@ VARIANTS: Final = {
     },
 }
 """By what the table calls them: fields of the recipe of the stage `together`."""
+ALWAYS: Final = {"x-portrait-2-small": ("closeups=0",)}
+"""Fields of all variants: here encoder and generator learn end to end, from the first step."""
 PRIOR: Final = "x-portrait-small-prior"
 COLUMNS: Final = ("psnr", "psnr_face", "ssim", "sharpness", "leak", "landmark_error", "landmark_error_fine")
 TOLD: Final = ("who_accuracy", "who_auc", "style_loss_db")  # and the mean of probe_r2
@@ -56,12 +59,13 @@ def main() -> None:
     folder = said.out / f"{said.picture}"
     start = train(said, folder / PRIOR, PRIOR, max(said.steps // 2, 1), ())
     rows: dict[str, dict[str, object]] = {}
+    always = ALWAYS.get(said.model, ())
     for name, fields in VARIANTS[said.model].items():
         slug = "-".join(name.split()).lower()
         if said.only and not any(slug.startswith(word) for word in said.only.split(",")):
             continue
         place = folder / said.model / slug
-        made = train(said, place, f"{said.model}-together", said.steps, (f"start={start}", *fields))
+        made = train(said, place, f"{said.model}-together", said.steps, (f"start={start}", *always, *fields))
         rows[name] = measured(said, place, made)
         table = folder / f"{said.model}.md"
         table.write_text("\n".join(lines(rows)) + "\n", encoding="utf-8")

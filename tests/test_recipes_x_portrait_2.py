@@ -159,6 +159,11 @@ def test_an_encoder_taught_by_close_ups_stays_as_it_is(ground: Path, tmp_path: P
     assert any(name.startswith("encoder.final_proj") for name in moved)
 
 
+def test_an_encoder_that_nobody_has_taught_is_not_left_as_it_is(ground: Path) -> None:
+    with pytest.raises(BadOption, match="has learnt nothing"):
+        task(toy("together", ground, closeups=16, settled=True), ground)
+
+
 @pytest.mark.parametrize("change", [{"cross": False}, {"data": "shards"}, {"adversary": 0.1}, {"closeups": 0}])
 def test_without_exact_pairs_the_encoder_learns_from_whole_pictures(change: dict[str, Any], ground: Path) -> None:
     recipe = toy("expression", ground, **{"closeups": 16, "settled": True, **change})

@@ -289,24 +289,32 @@ def _material(recipe: XPortrait2Recipe, folder: Path) -> tuple[Doers | Closeups,
 
 
 def _begun(model: Learner, recipe: XPortrait2Recipe) -> None:
-    """Put in what was learnt before: by the stage before, or by another kind of generator."""
-    if not recipe.start:
-        if recipe.stage == "time":
-            raise BadOption(
-                f"{recipe.name} would learn along films what no single picture has taught",
-                "start is empty",
-                "start=FILE, the weights of the stage before; or the whole course, x-portrait-2-small",
-            )
-        return
-    path = found(recipe.start)
-    earlier = weights.load(path)
-    if not any(part(name) == "encoder" for name in earlier.tensors):
-        lent = {name: value for name, value in earlier.tensors.items() if part(name) in BORROWED}
-        earlier = replace(earlier, tensors=lent)
-    begin(model.generator, earlier)
-    head = path.with_name(f"{path.stem}{HEAD}")
-    if model.head is not None and head.is_file():
-        weights.fill(model.head, weights.load(head))
+    """Put in what was learnt before: by the stage before, or by another kind of generator; of FILE+FILE, the second has
+    the last word."""
+    if not recipe.start and recipe.stage == "time":
+        raise BadOption(
+            f"{recipe.name} would learn along films what no single picture has taught",
+            "start is empty",
+            "start=FILE, the weights of the stage before; or the whole course, x-portrait-2-small",
+        )
+    taught = False
+    for path in (found(name) for name in recipe.start.split("+") if name):
+        earlier = weights.load(path)
+        if any(part(name) == "encoder" for name in earlier.tensors):
+            taught = True
+        else:
+            lent = {name: value for name, value in earlier.tensors.items() if part(name) in BORROWED}
+            earlier = replace(earlier, tensors=lent)
+        begin(model.generator, earlier)
+        head = path.with_name(f"{path.stem}{HEAD}")
+        if model.head is not None and head.is_file():
+            weights.fill(model.head, weights.load(head))
+    if recipe.still and not taught:
+        raise BadOption(
+            f"{recipe.name} would follow an encoder that has learnt nothing, and does not teach it",
+            f"start={recipe.start}" if recipe.start else "start is empty",
+            "start=FILE, the weights of x-portrait-2-small-expression; or closeups=0, where both learn together",
+        )
 
 
 def first_batch(model: Learner, batch: Batch, recipe: XPortrait2Recipe) -> dict[str, Tensor]:
