@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BENDS: Final = 4
 """Places along a side of a face's picture that are moved by chance; between them it is bent evenly."""
 _VARIED, _ZOOM, _ASIDE, _BEND = range(0x7880, 0x78C0, 16)
-_PAIRS: Final = 0x7870
+_PAIRS: Final = 0x78F0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ class Reading(nn.Module):
 
 
 class Learner(nn.Module):
-    """The generator, and what is there for its training alone. `moves`: see `Doers`; None where curves are not read."""
+    """The generator, and what is there for its training alone. `moves`: see `Done`; None where curves are not read."""
 
     def __init__(
         self, config: GeneratorConfig, recipe: XPortrait2Recipe, people: int, moves: tuple[Tensor, Tensor] | None
@@ -126,14 +126,17 @@ class Learner(nn.Module):
 class Doers(Questions):
     """Questions, with pictures of all who do something, and where their faces are."""
 
-    def __init__(self, recipe: PortrayalRecipe, pictures: shards.Shards, latents: shards.Shards) -> None:
+    recipe: XPortrait2Recipe
+
+    def __init__(self, recipe: XPortrait2Recipe, pictures: shards.Shards, latents: shards.Shards) -> None:
         super().__init__(recipe, pictures, latents)
         self.done = Done(self.ensembles, pictures)
 
     def more(self, asked: Sequence[Question], turned: Tensor) -> Batch:
         """uint8 pictures: `driver` (n, f, 3, s, s) with `ground`; boxes: `box` (n, f, 3) of drivers, `then` (n, 3) of
-        the driver doing what the portrait does; `who` (n,), the driver's number. But for films also `shown` (n, 3, s,
-        s) with `shown_box`, the portrait; `truth` (n, f, 3, s, s), `truth_ground`, `truth_box`, `truth_fine`."""
+        the driver doing what the portrait does; `who` (n,), the driver's number. Where the encoder learns also `curves`
+        (n, f, 55), what drivers do, as it is seen; `shown` (n, 3, s, s) with `shown_box`, the portrait; `truth` (n, f,
+        3, s, s) with `truth_ground`, `truth_box` and `truth_fine`."""
         seen = self.seen([q.drivers for q in asked], turned, "picture", "ground", "centres")
         then = self.seen([(q.driver_then,) for q in asked], turned, "centres")["centres"][:, 0]
         moments = self.ensembles.moments
@@ -141,10 +144,11 @@ class Doers(Questions):
             "driver": seen["picture"], "ground": seen["ground"], "box": boxes(seen["centres"]), "then": boxed(then),
             "who": torch.tensor([q.drivers[0] // moments for q in asked]),
         }  # fmt: skip
-        if self.recipe.stage == "time":
+        if self.recipe.still:
             return batch
         if not self.recipe.data:
-            batch |= {"curves": torch.stack([self._curves(q, bool(t)) for q, t in zip(asked, turned, strict=True)])}
+            curves = [self.done.seen(q.drivers, turn) for q, turn in zip(asked, turned.tolist(), strict=True)]
+            batch |= {"curves": torch.stack(curves)}
         portrait = self.seen([(q.portrait,) for q in asked], turned, "picture", "centres")
         truth = self.seen([q.answers for q in asked], turned, "picture", "ground", "centres", "fine")
         return batch | {
@@ -152,10 +156,6 @@ class Doers(Questions):
             "truth": truth["picture"], "truth_ground": truth["ground"], "truth_box": boxes(truth["centres"]),
             "truth_fine": truth["fine"],
         }  # fmt: skip
-
-    def _curves(self, asked: Question, turned: bool) -> Tensor:
-        """What drivers do, (f, 55), as it is seen."""
-        return self.done.seen(asked.drivers, turned)
 
 
 class Done:
