@@ -28,7 +28,7 @@ VARIANTS: Final = {
         "no local control": ("local=false",),
     },
     "x-portrait-2-small": {
-        "full": (),
+        "end to end": (),
         "no augmentation": ("varied=0", "zoom=0", "bend=0", "aside=0"),
         "augmentation as published": ("varied=1", "zoom=0.3", "bend=0.02", "aside=0.02"),
         "no decoder head": ("head.weight=0",),

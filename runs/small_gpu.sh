@@ -3,7 +3,7 @@
 # at any time: the same command goes on where it stopped.
 #
 #   runs/small_gpu.sh first     draws the cast, and X-Portrait small goes on from what is shipped         10 minutes
-#   runs/small_gpu.sh second    X-Portrait 2 small, on what the first left                                 5 minutes
+#   runs/small_gpu.sh second    X-Portrait 2 small, on what the first left     5 minutes, and 16,384 close-ups are drawn
 #
 # The weights, 10 MiB each, and the sheets to look at are put into OUT (for carrying home); all else stays in JOURNAL.
 # Batches are eight times those of a CPU; docs/training.md has the recipes.
@@ -29,7 +29,7 @@ first)
     ;;
 second)
     train x-portrait-2-small "start=$JOURNAL/x-portrait-small-time/x-portrait-small-time.safetensors" \
-        --out "$JOURNAL/x-portrait-2-small" --budget "${ALL:-4m}"
+        closeups=16384 --out "$JOURNAL/x-portrait-2-small" --budget "${ALL:-4m}"
     mkdir -p "$OUT"
     cp "$JOURNAL/x-portrait-2-small/x-portrait-2-small.safetensors" "$OUT/"
     ;;

@@ -30,6 +30,7 @@ from understudy.face.rig import Rig
 from understudy.generator.warp import Reference
 from understudy.motion import bridge, played
 from understudy.motion.actor import Actor
+from understudy.motion.code import MotionCode
 from understudy.motion.frames import MotionFrames
 from understudy.motion.mesh import MotionMesh, whole
 from understudy.motion.space import PLAYED
@@ -148,6 +149,9 @@ def test_the_cast_plays_it_for_models_that_follow_pictures(place: Path) -> None:
     driving = open_voice(heard, Acting(), model=models.X_PORTRAIT_SMALL, choices=Choices(), warn=lambda text: None)
     chunks = list(driving)
     assert sum(map(len, chunks)) == 5 and isinstance(chunks[0], MotionFrames) and driving.driver == "bridge"
+    coded = open_voice(heard, Acting(), model=models.X_PORTRAIT_2_SMALL, choices=Choices(), warn=lambda text: None)
+    read = list(coded)
+    assert sum(map(len, read)) == 5 and isinstance(read[0], MotionCode) and coded.driver == "bridge"
 
 
 @pytest.mark.usefixtures("weighty")

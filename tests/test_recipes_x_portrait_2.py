@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -146,7 +147,7 @@ def test_an_encoder_taught_by_close_ups_stays_as_it_is(ground: Path, tmp_path: P
     assert all(abs(batch[name][..., :2] / 144 - 0.5).max() < 0.2 for name in ("box", "truth_box"))
     assert (batch["curves"] > 0.15).sum(2).min() >= 2
     last = run(near, tmp_path, tmp_path / "near")[-1]
-    assert set(last.scores) == {"blind"}
+    assert set(last.scores) == {"blind", "unread"} and math.isfinite(last.scores["unread"])
     start = tmp_path / "near" / f"{near.name}.safetensors"
     assert not start.with_name(f"{near.name}-head.safetensors").exists(), "which whole pictures alone can teach"
     before = weights.load(start).tensors
@@ -164,7 +165,9 @@ def test_an_encoder_that_nobody_has_taught_is_not_left_as_it_is(ground: Path) ->
         task(toy("together", ground, closeups=16, settled=True), ground)
 
 
-@pytest.mark.parametrize("change", [{"cross": False}, {"data": "shards"}, {"adversary": 0.1}, {"closeups": 0}])
+@pytest.mark.parametrize(
+    "change", [{"cross": False}, {"data": "shards"}, {"adversary": 0.1}, {"read": 0.0}, {"closeups": 0}]
+)
 def test_without_exact_pairs_the_encoder_learns_from_whole_pictures(change: dict[str, Any], ground: Path) -> None:
     recipe = toy("expression", ground, **{"closeups": 16, "settled": True, **change})
     assert not recipe.near and not replace(recipe, stage="together").still
@@ -207,6 +210,39 @@ def test_a_stopped_stage_resumes_bit_for_bit(ground: Path, tmp_path: Path, stage
     parts = run(recipe, ground, tmp_path / "parts", 2) + run(recipe, ground, tmp_path / "parts")
     assert [step.values for step in parts] == [step.values for step in whole]
     assert ("criticise.total" in whole[1].values) == (stage != "time")
+
+
+@pytest.mark.parametrize("stage", ["expression", "together"])
+def test_close_ups_and_a_settled_encoder_resume_bit_for_bit(ground: Path, tmp_path: Path, stage: str) -> None:
+    near = toy("expression", ground, closeups=16)
+    shutil.copytree(ground, tmp_path / "data")
+    [*prepare(near, tmp_path / "data")]
+    recipe = near
+    if stage == "together":
+        run(near, tmp_path / "data", tmp_path / "before")
+        start = str(tmp_path / "before" / f"{near.name}.safetensors")
+        recipe = toy(stage, ground, closeups=16, settled=True, start=start)
+    whole = run(recipe, tmp_path / "data", tmp_path / "whole")
+    parts = run(recipe, tmp_path / "data", tmp_path / "parts", 2) + run(recipe, tmp_path / "data", tmp_path / "parts")
+    assert [step.values for step in parts] == [step.values for step in whole]
+
+
+def test_of_two_files_the_second_has_the_last_word(ground: Path, tmp_path: Path) -> None:
+    """Attention along time from the first, all else from the second; a + in a name is no mark."""
+    whole = Generator(replace(small(x_portrait_2_small_stage("time").config), autoencoder=autoencoder()))
+    films, pictures = tmp_path / "a+b.safetensors", tmp_path / "c.safetensors"
+    for path, value in ((films, 1.0), (pictures, 2.0)):
+        tensors = {key: torch.full_like(each, value) for key, each in whole.state_dict().items()
+                   if part(key) != "autoencoder" and (path == films or part(key) != "time")}  # fmt: skip
+        about = weights.About(name=path.stem, config=whole.config, recipe={}, commit="", figures={}, storage="fp32")
+        weights.save(path, tensors, about)
+    shutil.copy(films, tmp_path / "a.safetensors")
+    both = toy("time", ground, start=f"{tmp_path}/a.safetensors+{pictures}")
+    begun = cast(Learner, task(both, ground).model).generator
+    values = {part(name): float(value.detach().float().mean()) for name, value in begun.named_parameters()}
+    assert values["time"] == 1 and values["backbone"] == values["encoder"] == values["embedding"] == 2
+    alone = cast(Learner, task(toy("time", ground, start=str(films)), ground).model).generator
+    assert float(next(alone.unet.parameters()).detach().mean()) == 1
 
 
 def test_time_needs_something_to_go_on_from(ground: Path) -> None:
@@ -285,7 +321,7 @@ def test_places_count_only_against_each_other(ground: Path) -> None:
 
 
 def test_samples_do_not_depend_on_their_neighbours(ground: Path) -> None:
-    recipe = toy("together", ground, dropout=0.3, alike=0.0)
+    recipe = toy("together", ground, dropout=0.3, alike=0.0, varied=1.0)
     model, data = made(recipe, ground)
     many, one = data.batch([5, 6, 7]), data.batch([6])
     assert all(torch.equal(many[name][1:2], one[name]) for name in one)
@@ -297,6 +333,27 @@ def test_samples_do_not_depend_on_their_neighbours(ground: Path) -> None:
         losses = [learning(model, data.batch([n]), moment(n), recipe).total for n in (5, 6)]
         both = learning(model, data.batch([5, 6]), moment(5, 6), recipe).total
     assert torch.allclose(both, sum(losses) / 2, rtol=2e-2)  # weights of places are means over a batch
+
+
+def test_a_share_of_faces_is_varied(ground: Path) -> None:
+    still = {"zoom": 0.0, "bend": 0.0, "aside": 0.0}
+    plain, some, all_ = (toy("together", ground, varied=share, **still) for share in (0.0, 0.5, 1.0))
+    model, data = made(plain, ground)
+    batch, dice, config = data.batch(range(8)), Chance(0, tuple(range(8))), model.encoder.config
+    seen = {
+        recipe.varied: faces(batch["driver"], batch["ground"], batch["box"], dice, recipe, config)
+        for recipe in (plain, some, all_)
+    }
+    as_it_is = (seen[0.5] == seen[0.0]).flatten(1).all(1)
+    assert 2 <= as_it_is.sum() <= 14
+    assert torch.allclose(seen[0.5][~as_it_is], seen[1.0][~as_it_is], atol=1e-5), "each as it would be in any company"
+    films = faces(batch["driver"], batch["ground"], batch["box"], dice, replace(some, stage="time"), config)
+    changed = (films != seen[0.0]).flatten(1).any(1).reshape(8, 2)
+    assert torch.equal(changed[:, 0], changed[:, 1]) and 0 < changed.sum() < 16, "a film as a whole"
+    with pytest.raises(BadOption, match="from 0 to 1"):
+        toy("together", ground, varied=30.0)
+    with pytest.raises(BadOption, match="in fours"):
+        toy("expression", ground, closeups=3)
 
 
 def test_unchanged_faces_are_the_driver_s_own(ground: Path) -> None:

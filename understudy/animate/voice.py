@@ -75,7 +75,8 @@ def open_voice(
 
     A file is listened to once before, and what is odd about it is said; of a voice that is still `Coming` it is said in
     the end. A silent one is acted at rest. Errors: those of reading it, `NoSound` where it has no samples,
-    `MissingFile` where the actor's weights are not here, `BadOption` for wishes out of range."""
+    `MissingFile` where the actor's weights are not here, `BadOption` for wishes out of range; for models that follow
+    codes, those of `imagined.made`."""
     wishes = _wishes(acting, warn)
     seed = choices.seed
     actor, tempo, mark = trained(acting, choices.device)

@@ -26,6 +26,7 @@ from understudy.cast.render import PLAIN, Stages
 from understudy.data import shards
 from understudy.data.drawn import FINE, looks, to_bytes
 from understudy.diffusion.noise import chance
+from understudy.errors import BadOption
 
 CALM: Final = 2
 """The first moments of an ensemble (of a film: the first one), in which people look as they do in portraits."""
@@ -41,7 +42,7 @@ EACH: Final = 256
 """Pictures in a shard: about 70 MB at 256x256."""
 NEAR: Final = 1.3
 """How much larger than usual faces are that are drawn near: what a motion encoder sees of one fills the picture."""
-_SAID: Final = ("size", "people", "moments", "filmed", "first", "style")
+_SAID: Final = ("size", "people", "moments", "filmed", "first", "style")  # and near, which shards of before do not say
 _PLACES, _MORE = 0x706C6163, 0x6D6F7265
 
 
@@ -62,6 +63,10 @@ class Ensembles:
     at_once: int = 8
     device: str = "cpu"
     """Where they are drawn. They come from there as bytes, and go to shards."""
+
+    def __post_init__(self) -> None:
+        if self.filmed and self.near:
+            raise BadOption("No films are drawn near", "filmed and near", "one of them")
 
     @property
     def kind(self) -> str:

@@ -168,7 +168,7 @@ ALL = (
         task=_x_actor_task,
     ),
     _stage_2("expression", "X-Portrait 2 small, stage 1: an encoder of what faces do, by itself"),
-    _stage_2("together", "stage 2: the encoder and the generator, end to end"),
+    _stage_2("together", "stage 2: the generator, which follows it; without close-ups both, end to end"),
     _stage_2("time", "stage 3: films"),
     _stage("spatial", "X-Portrait at full size, on GPUs, stage 1: notes on the portrait, and the driver's face", False),
     _stage("local", "stage 2: the driver's eyes and mouth", False),

@@ -20,7 +20,7 @@ from understudy.motion.encoder import Encoder, EncoderConfig, boxed, cut
 from understudy.motion.probing import curves_mirrored, curves_of
 from understudy.recipes.autoencoder import Critic
 from understudy.recipes.head import Head, HeadRecipe
-from understudy.recipes.portrayal import PortrayalRecipe, Question, Questions, seen
+from understudy.recipes.portrayal import PortrayalRecipe, Question, Questions, pictured
 from understudy.train.task import Batch, Chance
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 BENDS: Final = 4
 """Places along a side of a face's picture that are moved by chance; between them it is bent evenly."""
+CLOSEUPS: Final = Ensembles(size=144, people=2, moments=2, near=True)
+"""Few moments of many people: an encoder shall learn faces and expressions, and few ones it learns by heart."""
 _VARIED, _ZOOM, _ASIDE, _BEND = range(0x7880, 0x78C0, 16)
 _PAIRS: Final = 0x78F0
 
@@ -39,7 +41,8 @@ class XPortrait2Recipe(PortrayalRecipe):
     stage: Literal["expression", "together", "time"]
     closeups: int
     """Faces of the cast drawn near, ahead, from which `expression` learns by curves and by `alike` alone, and there are
-    many of them. 0: from whole pictures, and with the head."""
+    many of them. 0, and wherever what they teach by is not to be had (see `exact`): from whole pictures, and with the
+    head."""
     settled: bool
     """Whether the encoder stays in `together` as close-ups have taught it: it has seen more faces than the generator
     will, and would learn those by heart."""
@@ -65,20 +68,26 @@ class XPortrait2Recipe(PortrayalRecipe):
     """How strongly the encoder is pushed against a net that tells people by their codes (gradient reversal)."""
     head: HeadRecipe
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.varied <= 1:
+            raise BadOption("A share is from 0 to 1", f"varied={self.varied}", "0.3")
+        if self.closeups != 0 and self.closeups < CLOSEUPS.pictures:
+            raise BadOption("Close-ups are drawn in fours", f"closeups={self.closeups}", "0, or some thousands")
+
     @property
-    def crossed(self) -> bool:
-        """Whether others do exactly the same, and no net is to tell them apart: which close-ups need."""
-        return self.cross and not self.data and not self.adversary
+    def exact(self) -> bool:
+        """Whether others do exactly the same, it is told what, and no net is to tell them apart."""
+        return self.cross and self.read > 0 and not self.data and not self.adversary
 
     @property
     def near(self) -> bool:
         """Whether close-ups are learnt from."""
-        return self.stage == "expression" and self.closeups > 0 and self.crossed
+        return self.stage == "expression" and self.closeups > 0 and self.exact
 
     @property
     def still(self) -> bool:
         """Whether the encoder reads, and does not learn."""
-        taught = self.closeups > 0 and self.crossed
+        taught = self.closeups > 0 and self.exact
         return self.stage == "time" or (self.stage == "together" and self.settled and taught)
 
 
@@ -147,7 +156,7 @@ class Doers(Questions):
         if self.recipe.still:
             return batch
         if not self.recipe.data:
-            curves = [self.done.seen(q.drivers, turn) for q, turn in zip(asked, turned.tolist(), strict=True)]
+            curves = [self.done.curves(q.drivers, turn) for q, turn in zip(asked, turned.tolist(), strict=True)]
             batch |= {"curves": torch.stack(curves)}
         portrait = self.seen([(q.portrait,) for q in asked], turned, "picture", "centres")
         truth = self.seen([q.answers for q in asked], turned, "picture", "ground", "centres", "fine")
@@ -165,7 +174,7 @@ class Done:
         self.ensembles, self.pictures = ensembles, pictures
         self.known: dict[tuple[int, int], Tensor] = {}
 
-    def seen(self, numbers: Sequence[int], turned: bool) -> Tensor:
+    def curves(self, numbers: Sequence[int], turned: bool) -> Tensor:
         """(n, 55), as it is seen, in a mirror or not."""
         curves = torch.cat([self._of(number) for number in numbers])
         return curves_mirrored(curves) if turned else curves
@@ -182,27 +191,22 @@ class Done:
         """Where each curve is and how much it moves, (55,) each: mean and standard deviation, not under 0.05, over
         about so many pictures."""
         numbers = range(0, len(self.pictures), max(len(self.pictures) // count, 1) | 1)
-        done = self.seen(numbers, turned=False)
-        return done.mean(0), done.std(0).clamp_min(0.05)
+        curves = self.curves(numbers, turned=False)
+        return curves.mean(0), curves.std(0).clamp_min(0.05)
 
     def examples(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """About so many pictures (n, 3, s, s), uint8, from all over, their boxes, and what is done in them, (n, 55)."""
         every = max(len(self.pictures) // count, 1) | 1  # odd, so that all moments come
         numbers = range(0, len(self.pictures), every)
         seen = self.pictures.at(numbers, ("picture", "centres"))
-        return seen["picture"], boxed(seen["centres"]), self.seen(numbers, turned=False)
-
-
-def closeups() -> Ensembles:
-    """Few moments of many people: what an encoder shall learn are faces and expressions, and it remembers few ones."""
-    return Ensembles(size=144, people=2, moments=2, near=True)
+        return seen["picture"], boxed(seen["centres"]), self.curves(numbers, turned=False)
 
 
 class Closeups:
     """What two people look like from near who do the same."""
 
     def __init__(self, recipe: XPortrait2Recipe, pictures: shards.Shards) -> None:
-        self.recipe, self.pictures, self.ensembles = recipe, pictures, closeups()
+        self.recipe, self.pictures, self.ensembles = recipe, pictures, CLOSEUPS
         self.count = len(pictures) // self.ensembles.pictures
         self.done = Done(self.ensembles, pictures)
 
@@ -210,8 +214,8 @@ class Closeups:
         """Of `Doers.batch`, what concerns drivers' faces and, as `truth`, those of the others."""
         one, other, turned = (list(each) for each in zip(*map(self._pairs, numbers), strict=True))
         mirrored, names = torch.tensor(turned), ("picture", "ground", "centres")
-        drivers, truth = (seen(self.pictures, some, mirrored, self.ensembles.size, names) for some in (one, other))
-        curves = [self.done.seen(some, turn) for some, turn in zip(one, turned, strict=True)]
+        drivers, truth = (pictured(self.pictures, some, mirrored, self.ensembles.size, names) for some in (one, other))
+        curves = [self.done.curves(some, turn) for some, turn in zip(one, turned, strict=True)]
         return {
             "driver": drivers["picture"], "ground": drivers["ground"], "box": boxes(drivers["centres"]),
             "truth": truth["picture"], "truth_ground": truth["ground"], "truth_box": boxes(truth["centres"]),

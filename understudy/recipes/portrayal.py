@@ -145,7 +145,7 @@ class Questions:
 
     def seen(self, numbers: Sequence[tuple[int, ...]], turned: Tensor, *names: str) -> dict[str, Tensor]:
         """Tensors of pictures, (n, f, ...)."""
-        return seen(self.pictures, numbers, turned, self.recipe.config.picture, names)
+        return pictured(self.pictures, numbers, turned, self.recipe.config.picture, names)
 
     def _latents(self, numbers: Sequence[tuple[int, ...]], turned: Tensor) -> Tensor:
         both = self.latents.at([n for some in numbers for n in some])["latent"]  # (n*f, 2, c, h, w): as is, mirrored
@@ -154,7 +154,7 @@ class Questions:
         return chosen.reshape(len(numbers), each, *chosen.shape[1:])
 
 
-def seen(
+def pictured(
     pictures: shards.Shards, numbers: Sequence[tuple[int, ...]], turned: Tensor, size: int, names: Sequence[str]
 ) -> dict[str, Tensor]:
     """Tensors of pictures by their numbers, n times f, as (n, f, ...); those of `turned` (n,) in a mirror."""

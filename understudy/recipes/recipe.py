@@ -24,14 +24,19 @@ class Recipe:
     name: str
     plan: Plan
     start: str
-    """A file of weights to begin with, or the name of a shipped one, or "" for chance; X-Portrait takes several, with +
-    between them."""
+    """A file of weights to begin with, or the name of a shipped one, or "" for chance; X-Portrait and X-Portrait 2 take
+    several, with + between them, of which the last has the last word."""
 
 
 def found(name: str) -> Path:
     """A file of weights: where it is, or shipped or fetched under that name."""
     path = Path(name)
     return path if path.exists() else weights_file(name) or path
+
+
+def all_found(names: str) -> list[Path]:
+    """Files of weights, with + between them; which may be in a name as well."""
+    return [found(name) for name in ([names] if found(names).exists() else names.split("+")) if name]
 
 
 def public(recipe: Recipe) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from understudy import weights
 from understudy.generator.generator import Generator
 from understudy.motion.encoder import boxed, cut
-from understudy.motion.probing import fill
+from understudy.motion.probing import curves_of, fill
 from understudy.recipes.autoencoder import pixels, psnr
 from understudy.recipes.exam import Exam
 from understudy.recipes.following import Done, Learner, XPortrait2Recipe
@@ -44,7 +44,7 @@ class Rehearsal(Exam):
 
     def rehearse(self, model: Learner) -> Judgement:
         """As `judge`; before there is a generator, what the head shows. `blind`: how different the codes of two people
-        who do the same are, of how different those of two who do not are."""
+        who do the same are, of how different those of two who do not are. `unread`: see `Reading`."""
         recipe = cast(XPortrait2Recipe, self.recipe)
         judged = self.judge(model.generator) if recipe.stage != "expression" else self._head(model, recipe)
         theirs, ours = (
@@ -52,6 +52,11 @@ class Rehearsal(Exam):
             for some in ([q.drivers for q in self.asked], [q.answers for q in self.asked])
         )
         self.scores = {**judged.scores, "blind": float(blindness(theirs.float(), ours.float()))}
+        if model.reading is not None:  # the same of people and expressions that nobody has learnt by heart
+            each, moments = self.ensembles.pictures, self.ensembles.moments
+            done = [self.ensembles.moment(n // each, n % moments) for q in self.asked for n in q.drivers]
+            curves = torch.cat([curves_of(how) for how in done]).to(theirs.device)
+            self.scores = {**self.scores, "unread": float(model.reading(theirs, curves))}
         return Judgement(self.scores, judged.sheets)
 
     def _head(self, model: Learner, recipe: XPortrait2Recipe) -> Judgement:

@@ -42,7 +42,7 @@ from understudy.recipes.portrayal import (
     noisy_answers,
     source,
 )
-from understudy.recipes.recipe import found
+from understudy.recipes.recipe import all_found
 from understudy.train.journal import tiled
 from understudy.train.task import Batch, Chance, Loss, Moment, Plan, Task, Turn
 
@@ -230,7 +230,7 @@ def task(recipe: XPortraitRecipe, folder: Path) -> Task:
     model = Generator(config)
     weights.fill(model.autoencoder, autoencoder)
     if recipe.start:
-        new = [set(begin(model, weights.load(found(name)))) for name in recipe.start.split("+")]
+        new = [set(begin(model, weights.load(name))) for name in all_found(recipe.start)]
         if recipe.copied:
             copied(model, set.intersection(*new))
     elif "backbone" not in LEARNERS[recipe.stage]:

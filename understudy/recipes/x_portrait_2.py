@@ -1,4 +1,4 @@
-"""X-Portrait 2: the encoder of motion codes and the generator, trained end to end, at the small size.
+"""X-Portrait 2: the encoder of motion codes, and the generator that follows them, at the small size.
 
 A driver's face is cut out, its colours, scale and shape are changed by chance, and what is left goes through the
 encoder. Its code and the face's box are all that the generator is told. As published, the driver is the portrait's own
@@ -6,8 +6,9 @@ person in another moment, so that any footage will do (`cross=false`); on the ca
 exactly, codes of the two may be made alike (`alike`), and curves be read off them (`read`), which nobody can do with
 footage.
 
-1. expression   the encoder and the decoder head, on small pictures of faces: quick, and fine expressions first
-2. together     encoder, backbone, reference net and attention to the code, through the loss about noise; and the head
+1. expression   the encoder, from close-ups of the cast; without them, from whole pictures, by a decoder head as well
+2. together     backbone, reference net, picture embedding and attention to the code, through the loss about noise;
+                without close-ups the encoder too, as published, end to end, and the head goes on
 3. time         attention along the film; all else stands still
 """
 
@@ -33,10 +34,10 @@ from understudy.generator.reference import sparse
 from understudy.models import small_manner, x_portrait_2_small
 from understudy.recipes import portrayal
 from understudy.recipes.exam import begin, places
-from understudy.recipes.following import Closeups, Doers, Learner, XPortrait2Recipe, closeups, faces, small_faces
+from understudy.recipes.following import CLOSEUPS, Closeups, Doers, Learner, XPortrait2Recipe, faces, small_faces
 from understudy.recipes.head import criticised, shown, small_head
 from understudy.recipes.portrayal import autoencoder_of, error_of, latents_name, noisy_answers, source
-from understudy.recipes.recipe import found
+from understudy.recipes.recipe import all_found
 from understudy.recipes.rehearsal import EXAMPLES, HEAD, Rehearsal, blindness
 from understudy.train.journal import tiled
 from understudy.train.task import Batch, Chance, Loss, Moment, Plan, Task, Turn
@@ -225,8 +226,8 @@ def prepare(
     if not recipe.near:
         yield from portrayal.prepare(recipe, folder, rank, world, device)
         return
-    near = closeups()
-    yield from drawn_ahead(drawn_on(near, device), folder / near.kind, recipe.closeups, rank, world)
+    near = drawn_on(CLOSEUPS, device)
+    yield from drawn_ahead(near, folder / near.kind, recipe.closeups, rank, world)
 
 
 def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
@@ -239,6 +240,8 @@ def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
     model = Learner(config, recipe, data.count * data.ensembles.people, moves)
     weights.fill(model.generator.autoencoder, autoencoder)
     _begun(model, recipe)
+    if recipe.still:
+        model.encoder.eval()  # or a normal="batch" would go on learning
     exam = Rehearsal(recipe, config, str(shards.said(drawn).get("looks", "")))
     learns = tuple(f"generator.{name}" for name in places(model.generator, LEARNERS[recipe.stage]))
     if recipe.still:
@@ -281,7 +284,7 @@ def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
 def _material(recipe: XPortrait2Recipe, folder: Path) -> tuple[Doers | Closeups, Path]:
     """What is learnt from, and the folder in which it lies."""
     if recipe.near:
-        drawn = folder / closeups().kind
+        drawn = folder / CLOSEUPS.kind
         return Closeups(recipe, shards.Shards(drawn, recipe.closeups)), drawn
     drawn = folder / source(recipe).kind
     pictures = shards.Shards(drawn, recipe.pictures)
@@ -298,7 +301,7 @@ def _begun(model: Learner, recipe: XPortrait2Recipe) -> None:
             "start=FILE, the weights of the stage before; or the whole course, x-portrait-2-small",
         )
     taught = False
-    for path in (found(name) for name in recipe.start.split("+") if name):
+    for path in all_found(recipe.start):
         earlier = weights.load(path)
         if any(part(name) == "encoder" for name in earlier.tensors):
             taught = True
@@ -313,20 +316,25 @@ def _begun(model: Learner, recipe: XPortrait2Recipe) -> None:
         raise BadOption(
             f"{recipe.name} would follow an encoder that has learnt nothing, and does not teach it",
             f"start={recipe.start}" if recipe.start else "start is empty",
-            "start=FILE, the weights of x-portrait-2-small-expression; or closeups=0, where both learn together",
+            "start=FILE, the weights of x-portrait-2-small-together"
+            if recipe.stage == "time"
+            else "start=FILE, the weights of x-portrait-2-small-expression; or closeups=0, where both learn together",
         )
 
 
 def first_batch(model: Learner, batch: Batch, recipe: XPortrait2Recipe) -> dict[str, Tensor]:
-    """What is given and wanted: the portrait, what the encoder sees of the driver, the answer; the same of the head."""
+    """What is given and wanted: the portrait, what the encoder sees of the driver, the answer; the same of the head. Of
+    close-ups, the encoder's two."""
     few = min(len(batch["driver"]), 8)
     some = {name: value[:few] for name, value in batch.items()}
     dice = Chance(recipe.plan.seed, tuple(range(few)))
     decode = model.generator.autoencoder.decode
-    seen = faces(some["driver"], some["ground"], some["box"], dice, recipe, model.encoder.config)
-    rows = [seen[:: some["driver"].shape[1]]]
-    if "answer" in some:
-        rows = [decode(some["portrait"].float()), *rows, decode(some["answer"][:, 0].float())]
+    config, frames = model.encoder.config, some["driver"].shape[1]
+    seen = faces(some["driver"], some["ground"], some["box"], dice, recipe, config)[::frames]
+    if recipe.near:
+        rows = [seen, faces(some["truth"], some["truth_ground"], some["truth_box"], dice, recipe, config)[::frames]]
+    else:
+        rows = [decode(some["portrait"].float()), seen, decode(some["answer"][:, 0].float())]
     sheets = {"first-batch": tiled([row.cpu() / 2 + 0.5 for row in rows])}
     if model.head is not None:
         portrait, truth, weight = small_faces(some, recipe, model.encoder.config)
