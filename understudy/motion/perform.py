@@ -40,9 +40,6 @@ class Tempo:
     """The level that finished frames are said to have."""
     guidance: float
     """How much more the voice counts than it would by itself; 1 asks the net once instead of twice."""
-    guided_above: float = 0.0
-    """The level under which it counts as it does by itself: what is done is decided where there is most noise, and how
-    is varied where there is little (Kynkäänniemi et al. 2024, guidance in a limited interval)."""
     cached: bool = True
     """Whether finished frames are remembered as keys and values, or gone through again."""
 
@@ -176,16 +173,14 @@ class _Stage:
         done = int((level[known:] <= self.tempo.stabilise).int().cumprod(0).sum())
         if self.tempo.cached and done:
             self._keep([Memory(m.key[:, :, :done], m.value[:, :, :done]) for m in passed], frames.start)
-        guess = self._guided(clean.float().transpose(0, 1), level[known:])
-        return torch.cat([noisy.new_zeros(known, *noisy.shape[1:]), guess])
+        return torch.cat([noisy.new_zeros(known, *noisy.shape[1:]), self._guided(clean.float().transpose(0, 1))])
 
-    def _guided(self, answers: Tensor, level: Tensor) -> Tensor:
+    def _guided(self, answers: Tensor) -> Tensor:
         """(f, films, d) -> (f, n, d): with guidance, the net has been asked with the voice and without it, at once."""
         if len(self.told) == 1:
             return answers
         told, untold = answers.chunk(2, 1)
-        more = torch.where(level > self.tempo.guided_above, self.tempo.guidance, 1.0)
-        guided: Tensor = untold + more[:, None, None] * (told - untold)
+        guided: Tensor = untold + self.tempo.guidance * (told - untold)
         return guided
 
     def _net(self, noisy: Tensor, level: Tensor, frames: range) -> tuple[Tensor, list[Memory]]:
