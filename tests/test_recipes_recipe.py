@@ -75,3 +75,5 @@ def test_every_field_has_a_name_and_recipes_are_frozen() -> None:
 def test_weights_do_not_say_where_files_lay() -> None:
     recipe = replace(autoencoder_small(), start=f"{os.sep}somewhere{os.sep}before.safetensors")
     assert public(recipe)["start"] == "before.safetensors" and public(recipe)["rate"] == recipe.rate
+    two = replace(recipe, start=f"{os.sep}old{os.sep}films.safetensors+{os.sep}new{os.sep}pictures.safetensors")
+    assert public(two)["start"] == "films.safetensors+pictures.safetensors"

@@ -43,7 +43,10 @@ def public(recipe: Recipe) -> dict[str, Any]:
     """A recipe as weights that are given to others say it: files by their names, and not where they lay."""
     said: dict[str, Any] = weights.as_json(recipe)
     return {
-        name: Path(value).name if isinstance(value, str) and os.sep in value else value for name, value in said.items()
+        name: "+".join(Path(one).name for one in value.split("+"))
+        if isinstance(value, str) and os.sep in value
+        else value
+        for name, value in said.items()
     }
 
 
