@@ -1,7 +1,10 @@
 """The cast speaks: what is heard, when, and what faces do meanwhile."""
 
+# ruff: noqa: RUF001 - letters of the International Phonetic Alphabet
+
 from __future__ import annotations
 
+import shutil
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,9 +14,18 @@ import torch
 
 from understudy.cast.how import INDEX
 from understudy.cast.landmarks import NAMES
-from understudy.cast.speak import acting, mouth
+from understudy.cast.speak import acting, festival, mouth
 from understudy.cast.speak.acting import Temper
-from understudy.cast.speak.lines import HELD_OUT, LANGUAGES, UNSEEN_VARIANTS, VARIANTS, phrases_of, script, vocabulary
+from understudy.cast.speak.lines import (
+    HELD_OUT,
+    LANGUAGES,
+    RECORDED,
+    UNSEEN_VARIANTS,
+    VARIANTS,
+    phrases_of,
+    script,
+    vocabulary,
+)
 from understudy.cast.speak.take import Take
 from understudy.cast.speak.timbre import Timbre, coloured
 from understudy.cast.speak.voice import MOODS, Phone, Phrase, Speech, Voice, bare, speak
@@ -97,6 +109,44 @@ def test_a_voice_that_there_is_not_is_explained() -> None:
         speak(Voice("en-us", ""), [Phrase("  ")])
 
 
+def test_festival_tells_its_sounds_in_ipa() -> None:
+    told = "pau 0.200000 0\nm 0.300000 1\ney 0.420000 1\nb 0.500000 0\niy 0.600000 0\npau 0.800000 0\n"
+    assert list(festival._sounds(told, festival.ARPABET)) == [
+        (0.0, 0.2, ""), (0.2, 0.3, "ˈm"), (0.3, 0.42, "ˈeɪ"), (0.42, 0.5, "b"), (0.5, 0.6, "i"), (0.6, 0.8, ""),
+    ]  # fmt: skip
+    finnish = "p: 0.100000 0\n@ 0.200000 2\n7: 0.300000 0\n## 0.400000 0\n"
+    assert [name for *_, name in festival._sounds(finnish, festival.SPEAKERS["lj"].sounds)] == ["p", "ˈæ", "ø", ""]
+    catalan = "e1 0.100000 1\nrr 0.200000 1\nax 0.300000 0\n"
+    assert [name for *_, name in festival._sounds(catalan, festival.SPEAKERS["ona"].sounds)] == ["ˈe", "ˈr", "ə"]
+    for speaker in festival.SPEAKERS.values():  # and every sound has a shape
+        assert all(set(bare(sound)) <= set(mouth.SHAPES) for sound in speaker.sounds.values())
+
+
+def test_a_speaker_who_is_not_installed_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(festival.shutil, "which", lambda name: None)
+    with pytest.raises(BadOption, match=r"festival did not speak as fi\+lj.*not installed"):
+        speak(Voice("fi", "lj"), [Phrase("moi")])
+
+
+@pytest.mark.parametrize("name", ["ked", "lj", "hindi", "nsh"])
+def test_recorded_voices_are_silent_in_stops_and_loud_in_vowels(name: str) -> None:
+    if shutil.which(festival.FESTIVAL) is None:
+        pytest.skip("festival is not installed")
+    language = festival.SPEAKERS[name].language
+    words = " ".join([*vocabulary(language, False)][:12])
+    try:
+        speech = speak(Voice(language, name), [Phrase(words), Phrase(words, "sad")])
+    except BadOption as error:
+        pytest.skip(str(error))
+    loud = speech.loudness()
+    middles = {phone: loud[int(100 * (phone.start + phone.end) / 2)] for phone in speech.phones}
+    stops = [value for phone, value in middles.items() if set(phone.symbol) & set("ptk")]
+    vowels = [value for phone, value in middles.items() if set(phone.symbol) & mouth.VOWELS]
+    assert np.mean(stops) < 0.35 * np.mean(vowels)
+    assert speech.phrases[1].end - speech.phrases[1].start > speech.phrases[0].end - speech.phrases[0].start
+    assert np.array_equal(speak(Voice(language, name), [Phrase(words), Phrase(words, "sad")]).samples, speech.samples)
+
+
 def test_lips_touch_for_p_b_and_m_and_are_drawn_shut() -> None:
     from understudy.cast import draw, who
 
@@ -160,6 +210,9 @@ def test_scripts_hold_out_voices_and_words() -> None:
     assert not set(vocabulary("en-us", True)) & set(vocabulary("en-us", False))
     assert script(3) == script(3) and script(3) != script(4)
     assert {voice.language for voice in learnt} <= set(LANGUAGES)
+    recorded = [script(RECORDED + n).voice for n in range(60)]
+    assert {voice.variant for voice in recorded} == set(festival.SPEAKERS) and all(v.recorded for v in recorded)
+    assert not any(voice.recorded for voice in [*learnt, *held])
 
 
 def test_texts_are_cut_at_sentences_and_moods() -> None:
@@ -167,7 +220,7 @@ def test_texts_are_cut_at_sentences_and_moods() -> None:
     assert [(p.text, p.mood) for p in found] == [
         ("One.", "neutral"), ("Two, three!", "neutral"), ("Four", "sad"), ("five", "sad"),
     ]  # fmt: skip
-    assert bare("ˈɑ̃ː") == "ɑ" and bare("tʃ") == "tʃ" and bare("") == ""  # noqa: RUF001
+    assert bare("ˈɑ̃ː") == "ɑ" and bare("tʃ") == "tʃ" and bare("") == ""
 
 
 def test_a_talking_film_has_its_sound(tmp_path: Path) -> None:

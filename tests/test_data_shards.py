@@ -9,7 +9,7 @@ import torch
 
 from understudy.cast import who
 from understudy.data.drawn import HELD_OUT, Drawing, looks
-from understudy.data.shards import Samples, Shards, Shuffled, complete, fill, shared
+from understudy.data.shards import Joined, Samples, Shards, Shuffled, complete, fill, shared
 from understudy.errors import BadOption, MediaError, MissingFile
 
 ABOUT = {"size": 4}
@@ -30,6 +30,15 @@ def test_every_sample_comes_once_in_every_pass_and_passes_differ(tmp_path: Path)
     assert whole["picture"].shape == (2, 4, 4) and whole["picture"][:, 0, 0].tolist() == whole["number"].tolist()
     assert Shuffled(Shards(tmp_path), seed=1).batch([23])["number"].tolist() == whole["number"][1:].tolist()
     assert Shuffled(Shards(tmp_path), seed=2).batch(range(10))["number"].tolist() != passes[0]
+
+
+def test_joined_folders_are_one_after_the_other(tmp_path: Path) -> None:
+    for name, count in (("one", 5), ("other", 3)):
+        list(fill(tmp_path / name, count, 4, ABOUT, made))
+    both = Joined([Shards(tmp_path / "one"), Shards(tmp_path / "other", 2)])
+    assert len(both) == 7
+    assert both.at(range(7))["number"].tolist() == [0, 1, 2, 3, 4, 0, 1]
+    assert list(both.at([6], ["number"])) == ["number"]
 
 
 def test_what_is_there_is_not_made_again_and_work_can_be_shared(tmp_path: Path) -> None:

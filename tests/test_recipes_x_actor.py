@@ -10,7 +10,7 @@ import torch
 
 from understudy import weights
 from understudy.data import shards
-from understudy.data.talk import EACH, FOLDER, Talk
+from understudy.data.talk import EACH, FOLDER, RECORDED_FOLDER, Talk
 from understudy.errors import BadOption
 from understudy.motion.actor import Actor, ActorConfig
 from understudy.motion.space import PLAYED
@@ -33,7 +33,7 @@ def toy(*more: str) -> XActorRecipe:
     return changed(x_actor_small_recipe(), [*TOY, *more])
 
 
-def by_hand(folder: Path, count: int = 2) -> None:
+def by_hand(folder: Path, count: int = 2, name: str = FOLDER) -> None:
     """Takes in which the jaw follows the loudness of the sound."""
 
     def one(numbers: range) -> dict[str, torch.Tensor]:
@@ -47,7 +47,7 @@ def by_hand(folder: Path, count: int = 2) -> None:
         mood[..., 0] = 1
         return {"motion": motion, "sound": sound.half(), "mood": mood, "knobs": torch.zeros(len(numbers), 6)}
 
-    list(shards.fill(folder / FOLDER, count, EACH, {"seconds": 4, "first": 0}, one))
+    list(shards.fill(folder / name, count, EACH, {"seconds": 4, "first": 0}, one))
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +113,13 @@ def test_a_sample_does_not_depend_on_its_neighbours(tmp_path: Path) -> None:
     both, alone = data.batch([3, 8]), data.batch([8])
     assert all(torch.equal(both[name][1:], alone[name]) for name in alone)
     assert both["motion"].shape == (2, 17, PLAYED) and both["sound"].shape == (2, 21, WIDTH)
+
+
+def test_recorded_voices_are_learnt_from_besides(tmp_path: Path) -> None:
+    by_hand(tmp_path)
+    by_hand(tmp_path, 3, RECORDED_FOLDER)
+    assert len(task(toy("recorded=3"), tmp_path).data.takes) == 5
+    assert len(task(toy(), tmp_path).data.takes) == 2
 
 
 def test_a_past_of_its_own_is_another_past(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -118,6 +119,27 @@ class Shards:
         file = self._opened[shard]
         wanted = file.keys() if names is None else names
         return {name: file.get_slice(name)[index - self.starts[shard]] for name in wanted}
+
+
+class Joined:
+    """Samples of several folders, one after the other."""
+
+    def __init__(self, parts: Sequence[Shards]) -> None:
+        self.parts = parts
+        self.ends = [*itertools.accumulate(map(len, parts))]
+
+    def __len__(self) -> int:
+        return self.ends[-1]
+
+    def at(self, indices: Sequence[int], names: Sequence[str] | None = None) -> Samples:
+        """As of `Shards`."""
+        found = [self._one(index, names) for index in indices]
+        return {name: torch.stack([sample[name] for sample in found]) for name in found[0]}
+
+    def _one(self, index: int, names: Sequence[str] | None) -> Samples:
+        part = bisect_right(self.ends, index)
+        first = self.ends[part] - len(self.parts[part])
+        return {name: value[0] for name, value in self.parts[part].at([index - first], names).items()}
 
 
 class Shuffled:

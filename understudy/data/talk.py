@@ -22,6 +22,7 @@ from understudy.motion.wishes import knobs
 
 EACH: Final = 16  # takes in a shard
 FOLDER: Final = "talk"
+RECORDED_FOLDER: Final = "talk-recorded"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ class Talk:
 
 def spoken_ahead(talk: Talk, folder: Path, wanted: int, rank: int = 0, world: int = 1) -> Iterator[tuple[int, int]]:
     """Take into shards what is not there yet of the first `wanted`, one process of several its share; yields (made,
-    wanted). Errors: `ImportError` without espeakng_loader, unless all are there."""
+    wanted). Errors, unless all are there: those of `voice.speak`."""
     about: dict[str, int | str] = {"seconds": talk.seconds, "first": talk.first}
     if shards.complete(folder, wanted, EACH):
         shards.agree(folder, about)

@@ -3,22 +3,20 @@ which there is no truth but how loud they are. Flite is asked for by name and is
 flite, for one).
 """
 
-# ruff: noqa: RUF001 - letters of the International Phonetic Alphabet
-
 from __future__ import annotations
 
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from understudy.animate.voice import Stream, rows_of
 from understudy.cast.speak.acting import Temper
+from understudy.cast.speak.festival import ARPABET
 from understudy.cast.speak.lines import vocabulary
 from understudy.cast.speak.take import Take
 from understudy.cast.speak.voice import Phone, Span, Speech
@@ -35,13 +33,6 @@ from understudy.motion.wishes import Wishes
 
 FLITE: Final = "flite"
 FLITE_VOICES: Final = ("slt", "rms", "awb", "kal16")
-IPA: Final[Mapping[str, str]] = MappingProxyType({
-    "aa": "ɑ", "ae": "æ", "ah": "ʌ", "ao": "ɔ", "aw": "aʊ", "ax": "ə", "ay": "aɪ", "b": "b", "ch": "tʃ", "d": "d",
-    "dh": "ð", "eh": "ɛ", "er": "ɚ", "ey": "eɪ", "f": "f", "g": "ɡ", "hh": "h", "ih": "ɪ", "iy": "i", "jh": "dʒ",
-    "k": "k", "l": "l", "m": "m", "n": "n", "ng": "ŋ", "ow": "oʊ", "oy": "ɔɪ", "p": "p", "r": "ɹ", "s": "s", "sh": "ʃ",
-    "t": "t", "th": "θ", "uh": "ʊ", "uw": "u", "v": "v", "w": "w", "y": "j", "z": "z", "zh": "ʒ",
-})  # fmt: skip
-"""The sounds of its American English."""
 _PATIENCE: Final = 60  # seconds
 _SOUNDING: Final = frozenset({".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac"})
 
@@ -78,8 +69,8 @@ def phones_of(said: str) -> tuple[Phone, ...]:
     for piece in said.split():
         name, _, until = piece.rpartition(":")
         end = float(until)
-        if name in IPA and end > start:
-            found.append(Phone(IPA[name], start, end, 0, 0))
+        if name in ARPABET and end > start:
+            found.append(Phone(ARPABET[name], start, end, 0, 0))
         start = end
     return tuple(found)
 

@@ -24,9 +24,10 @@ from torch import Tensor
 
 from understudy import weights
 from understudy.cast.how import INDEX
+from understudy.cast.speak.lines import RECORDED
 from understudy.cast.speak.mouth import smooth
 from understudy.data import revoice, shards
-from understudy.data.talk import FOLDER, Talk, spoken_ahead
+from understudy.data.talk import FOLDER, RECORDED_FOLDER, Talk, spoken_ahead
 from understudy.diffusion.forcing import as_used, by_chunk, fused_weights
 from understudy.diffusion.noise import chance, noised
 from understudy.diffusion.samplers import moved
@@ -54,7 +55,9 @@ class XActorRecipe(Recipe):
 
     config: ActorConfig
     takes: int
-    """Made ahead."""
+    """Made ahead,"""
+    recorded: int
+    """and so many more that are said by voices recorded from people, for which festival has to be installed."""
     seconds: int
     """Of each."""
     frames: int
@@ -124,6 +127,7 @@ def x_actor_small_recipe() -> XActorRecipe:
         start="",
         config=config,
         takes=1600,
+        recorded=0,
         seconds=16,
         frames=config.context + config.chunk,
         rate=2e-3,
@@ -168,7 +172,7 @@ def x_actor_small_own_recipe() -> XActorRecipe:
 class Parts:
     """Samples: parts of takes."""
 
-    def __init__(self, recipe: XActorRecipe, takes: shards.Shards) -> None:
+    def __init__(self, recipe: XActorRecipe, takes: shards.Shards | shards.Joined) -> None:
         self.recipe, self.takes = recipe, takes
 
     def batch(self, numbers: Sequence[int]) -> Batch:
@@ -342,6 +346,9 @@ def prepare(
     """Speak ahead what is not there yet, one process of several its share; yields (made, wanted). It is the CPU that
     speaks, whatever the device."""
     yield from spoken_ahead(Talk(seconds=recipe.seconds), folder / FOLDER, recipe.takes, rank, world)
+    if recipe.recorded:
+        talk = Talk(seconds=recipe.seconds, first=RECORDED)
+        yield from spoken_ahead(talk, folder / RECORDED_FOLDER, recipe.recorded, rank, world)
 
 
 def task(recipe: XActorRecipe, folder: Path) -> Task:
@@ -355,7 +362,8 @@ def task(recipe: XActorRecipe, folder: Path) -> Task:
         )
     torch.manual_seed(recipe.plan.seed)
     model = Actor(recipe.config)
-    takes = shards.Shards(folder / FOLDER, recipe.takes)
+    folders = {folder / FOLDER: recipe.takes, folder / RECORDED_FOLDER: recipe.recorded}
+    takes = shards.Joined([shards.Shards(path, count) for path, count in folders.items() if count])
     if recipe.start:
         weights.fill(model, weights.load(found(recipe.start)))
     elif recipe.own:
@@ -368,7 +376,7 @@ def task(recipe: XActorRecipe, folder: Path) -> Task:
         spoken(model, takes)
     exam = Exam(recipe)
     return Task(
-        identity=weights.as_json(recipe) | {"talk": _mark(folder / FOLDER)},
+        identity=weights.as_json(recipe) | {"talk": " ".join(_mark(path) for path, count in folders.items() if count)},
         plan=recipe.plan,
         model=model,
         turns=(
@@ -384,7 +392,7 @@ def task(recipe: XActorRecipe, folder: Path) -> Task:
     )  # fmt: skip
 
 
-def spoken(model: Actor, takes: shards.Shards) -> None:
+def spoken(model: Actor, takes: shards.Joined) -> None:
     """Tell an actor the spread of the motion that it will learn, from up to 200 takes."""
     few = [*range(0, len(takes), max(len(takes) // 200, 1))]
     mean, deviation = spread_of(takes.at(few, ["motion"])["motion"].flatten(0, 1).float())

@@ -51,13 +51,13 @@ class Raw:
     """Samples at which words begin."""
 
 
-class EspeakError(Exception):
+class Unspoken(Exception):
     """It did not speak. The words say why."""
 
 
 def said(phrases: Sequence[Said]) -> list[Raw]:
     """All phrases, in order, by one process. Raises `ImportError` where espeakng_loader is not installed, and
-    `EspeakError`."""
+    `Unspoken`."""
     if find_spec("espeakng_loader") is None:
         raise ModuleNotFoundError("No module named 'espeakng_loader'", name="espeakng_loader")
     asked = json.dumps([asdict(phrase) for phrase in phrases]).encode()
@@ -66,10 +66,10 @@ def said(phrases: Sequence[Said]) -> list[Raw]:
             [sys.executable, str(Path(__file__))], input=asked, capture_output=True, timeout=PATIENCE, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise EspeakError(str(error)) from error
+        raise Unspoken(str(error)) from error
     if done.returncode:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise EspeakError(last[-1] if last else f"it ended with {done.returncode}")
+        raise Unspoken(last[-1] if last else f"it ended with {done.returncode}")
     return list(_parsed(done.stdout, len(phrases)))
 
 

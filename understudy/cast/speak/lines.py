@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from understudy.cast.speak.acting import Temper
+from understudy.cast.speak.festival import SPEAKERS
 from understudy.cast.speak.take import Take
 from understudy.cast.speak.voice import MOODS, Mood, Phrase, Voice, speak
 
@@ -82,6 +83,20 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType({
     "kertas apel botol roti mentega kopi taman sungai gunung musim cuaca cerita musik gambar pertanyaan "
     "jawaban percaya lupa indah sederhana biru hijau kecil besar kosong penuh membuka memberi membuat "
     "berbicara",
+    "ca": "jo tu nosaltres meva teu sempre mai potser abans darrere entre matí vespre mare pare germà amic finestra "
+    "paper poma ampolla pa mantega cafè jardí riu muntanya estiu hivern temps història música imatge pregunta "
+    "resposta creure oblidar meravellós terrible bonic senzill blau verd petit gran buit ple obrir donar fer "
+    "parlar cridar riure respirar pensar sentir quedar esperar molt res tot impossible cinc dotze",
+    "hi": "मैं तुम हम मेरा तुम्हारा हमेशा कभी शायद पहले पीछे बीच सुबह शाम माँ पिता भाई बहन मित्र कागज़ सेब बोतल मक्खन बगीचा "
+    "पहाड़ गर्मी मौसम कहानी चित्र सवाल जवाब भूलना सुंदर भयानक नीला हरा छोटा बड़ा खाली भरा खोलना देना बोलना सोचना बहुत सब "
+    "असंभव पाँच बारह पानी किताब फूल बाप बाबा मामा पापा बीमार मुझे",
+    "te": "నేను నువ్వు మేము మా మీ ఎప్పుడు బహుశా ముందు వెనుక మధ్య ఉదయం సాయంత్రం అమ్మ నాన్న అన్న తమ్ముడు మిత్రుడు కాగితం "
+    "పండు సీసా పాలు తోట నది కొండ వేసవి కథ పాట బొమ్మ ప్రశ్న మరచి అందమైన భూమి నీలం పచ్చ చిన్న పెద్ద ఖాళీ పూర్తి ఇవ్వు మాట "
+    "పాప బాబు మామిడి పువ్వు పప్పు ఐదు అసాధ్యం భయం",
+    "ru": "я ты мы мой твой всегда никогда может перед позади между утро вечер мама папа брат друг окно бумага яблоко "
+    "бутылка хлеб масло кофе сад река гора лето зима погода история музыка вопрос ответ верить забыть прекрасный "
+    "ужасный красивый простой синий зелёный маленький большой пустой полный открыть давать делать говорить кричать "
+    "смеяться думать чувствовать оставаться много ничего всё невозможно пять двенадцать бабушка любовь",
 })  # fmt: skip
 LANGUAGES: Final = ("en-us", "en-us", "en-us", "en", "en-gb-x-rp", "de", "fr", "es", "es-419", "it", "pt-br",
                     "nl", "sv", "pl", "fi", "tr")  # fmt: skip
@@ -89,6 +104,8 @@ VARIANTS: Final = ("", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3
                    "ed", "robert", "anika", "belinda", "ian")  # fmt: skip
 UNSEEN_LANGUAGES: Final = ("cs", "hu", "id", "en-us")
 UNSEEN_VARIANTS: Final = ("m8", "f5", "linda", "zac")
+RECORDED: Final = 500_000
+"""Takes from this number on are said by festival's speakers, who were people."""
 HELD_OUT: Final = 1_000_000
 """Takes from this number on have voices, languages and words that nobody learns from."""
 _EVERY: Final = 7  # of the words of a language that is learnt from, one in so many is held out
@@ -110,9 +127,13 @@ def script(number: int, seconds: float = 16.0, mood: Mood | None = None) -> Scri
     chance = np.random.default_rng([_PURPOSE, number])
     unseen = number >= HELD_OUT
     languages, variants = (UNSEEN_LANGUAGES, UNSEEN_VARIANTS) if unseen else (LANGUAGES, VARIANTS)
+    language, variant = (str(some[chance.integers(len(some))]) for some in (languages, variants))
+    if RECORDED <= number < HELD_OUT:
+        variant = tuple(SPEAKERS)[chance.integers(len(SPEAKERS))]
+        language = SPEAKERS[variant].language
     voice = Voice(
-        language=languages[chance.integers(len(languages))],
-        variant=variants[chance.integers(len(variants))],
+        language=language,
+        variant=variant,
         rate=int(np.clip(chance.normal(165, 28), 105, 250)),
         pitch=int(np.clip(chance.normal(50, 16), 12, 90)),
         range=int(np.clip(chance.normal(55, 16), 20, 95)),

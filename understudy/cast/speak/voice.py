@@ -13,7 +13,8 @@ from typing import Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from understudy.cast.speak.espeak import EspeakError, Raw, Said, said
+from understudy.cast.speak import espeak, festival
+from understudy.cast.speak.espeak import Raw, Said, Unspoken
 from understudy.cast.speak.timbre import PLAIN, Timbre, coloured
 from understudy.errors import BadOption
 
@@ -56,13 +57,18 @@ DELIVERIES: Final[Mapping[Mood, Delivery]] = MappingProxyType({
 @dataclass(frozen=True)
 class Voice:
     """Somebody's voice. `language` as espeak-ng calls it ("en-us", "de"), `variant` one of its characters ("f2", "m3",
-    "" for its plain one), `rate` words a minute, `pitch` and `range` 0 to 99."""
+    "" for its plain one) or one of `festival.SPEAKERS` ("ked"), `rate` words a minute, `pitch` and `range` 0 to 99."""
 
     language: str
     variant: str
     rate: int = 165
     pitch: int = 50
     range: int = 50
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it is one of festival's, which were recorded from people, and not computed by espeak-ng."""
+        return self.variant in festival.SPEAKERS
 
     @property
     def name(self) -> str:
@@ -129,17 +135,18 @@ class Speech:
 def speak(voice: Voice, phrases: Sequence[Phrase], *, after: float = 0.6) -> Speech:
     """Phrases one after the other, each in its mood; `after` seconds of silence at the end.
 
-    Errors: `ImportError` without espeakng_loader, `BadOption` for a voice that there is not."""
+    Errors: `ImportError` without espeakng_loader, `BadOption` for a voice that there is not here."""
     if not phrases or not any(phrase.text.strip() for phrase in phrases):
         raise BadOption("there is nothing to say", "no words", "some words in quotes")
     for phrase in phrases:
         if phrase.mood not in MOODS:
             raise BadOption(f"no mood is called {phrase.mood}", remedy=f"one of {', '.join(MOODS)}")
+    engine = festival if voice.recorded else espeak
     try:
-        raw = said([_asked(voice, phrase) for phrase in phrases])
-    except EspeakError as error:
+        raw = engine.said([_asked(voice, phrase) for phrase in phrases])
+    except Unspoken as error:
         raise BadOption(
-            f"espeak-ng did not speak as {voice.name}",
+            f"{'festival' if voice.recorded else 'espeak-ng'} did not speak as {voice.name}",
             str(error),
             "another voice, such as en-us or de+f2",
         ) from error
@@ -153,7 +160,7 @@ def _asked(voice: Voice, phrase: Phrase) -> Said:
         text += how.ending if much > 0.3 else "."
     return Said(
         text=text,
-        voice=voice.name,
+        voice=voice.variant if voice.recorded else voice.name,
         rate=int(np.clip(round(voice.rate * (how.rate / how.timbre.short) ** much), 80, 400)),
         pitch=int(np.clip(round(voice.pitch + how.pitch * much), 0, 99)),
         range=int(np.clip(round(voice.range * how.range**much), 0, 99)),
