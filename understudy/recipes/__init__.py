@@ -60,6 +60,24 @@ def _autoencoder_task(recipe: Any, shards: Path) -> Task:
     return task(recipe, shards)
 
 
+def _finish_small() -> Recipe:
+    from understudy.recipes.finish import finish_small
+
+    return finish_small()
+
+
+def _finish_data(recipe: Any, shards: Path, rank: int, world: int, device: str) -> Iterator[tuple[int, int]]:
+    from understudy.recipes.finish import prepare
+
+    yield from prepare(recipe, shards, rank, world, device)
+
+
+def _finish_task(recipe: Any, shards: Path) -> Task:
+    from understudy.recipes.finish import task
+
+    return task(recipe, shards)
+
+
 def _x_portrait_small(stage: str) -> Recipe:
     from understudy.recipes.x_portrait import x_portrait_small_stage
 
@@ -147,6 +165,13 @@ ALL = (
         recipe=_autoencoder_small,
         prepare=_autoencoder_data,
         task=_autoencoder_task,
+    ),
+    Training(
+        name="autoencoder-small-finish",
+        makes="the same, its decoder taught by what small generators say (generators=FILE+FILE)",
+        recipe=_finish_small,
+        prepare=_finish_data,
+        task=_finish_task,
     ),
     _stage("prior", "X-Portrait small, stage 1: a backbone that knows what pictures look like"),
     _stage("spatial", "stage 2: notes on the portrait, and the driver's face"),

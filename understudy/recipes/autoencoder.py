@@ -182,7 +182,7 @@ def drawing(model: Pair, batch: Batch, moment: Moment, recipe: AutoencoderRecipe
     truth, weight = pixels(batch), attention(batch, recipe.fine)
     with torch.set_grad_enabled(recipe.learns == "all"):
         mean, log_variance = model.autoencoder.posterior(truth)
-        latents = _sampled(mean, log_variance, moment, recipe.shaken)
+        latents = _given(model, mean, log_variance, batch, moment, recipe)
     result = model.autoencoder.reconstruct(latents).float()
     parts = {
         "l1": far(result, truth, weight),
@@ -209,11 +209,22 @@ def _sampled(mean: Tensor, log_variance: Tensor, moment: Moment, shaken: float) 
     return mean.float() + deviation * noise
 
 
+def _given(
+    model: Pair, mean: Tensor, log_variance: Tensor, batch: Batch, moment: Moment, recipe: AutoencoderRecipe
+) -> Tensor:
+    """What the decoder is given: what the encoder says, or, where `heard`, what a generator has said (see `finish`)."""
+    latents = _sampled(mean, log_variance, moment, recipe.shaken)
+    if "latent" not in batch:
+        return latents
+    said = F.pixel_shuffle(batch["latent"].float() / recipe.config.scale, recipe.config.patch)
+    return torch.where(batch["heard"][:, None, None, None], said, latents)
+
+
 def telling_apart(model: Pair, batch: Batch, moment: Moment, recipe: AutoencoderRecipe) -> Loss:
     """What the critic makes smaller."""
     truth = pixels(batch)
     with torch.no_grad():
-        latents = _sampled(*model.autoencoder.posterior(truth), moment, recipe.shaken)
+        latents = _given(model, *model.autoencoder.posterior(truth), batch, moment, recipe)
         result = model.autoencoder.reconstruct(latents).float()
     _, opinions = model.critic(torch.cat([truth, result]))
     true, made = opinions.chunk(2)
@@ -249,7 +260,7 @@ class Exam:
             if not name:
                 scores["foreign_below"] = min(each)  # worse than it draws anybody it should know
             scores[f"psnr_fine{name}"] = psnr((result - truth) ** 2, places)
-            scores[f"sharpness{name}"] = _energy(result, places) / max(_energy(truth, places), 1e-9)
+            scores[f"sharpness{name}"] = sharpness(result, truth, places)
             if not name and not self.fixed:
                 self.scale = 1 / max(deviation, 1e-6)
             sheets[f"held-out{name}"] = tiled([truth[:8] / 2 + 0.5, result[:8] / 2 + 0.5])
@@ -342,6 +353,11 @@ def psnr(error: Tensor, weight: Tensor | None = None) -> float:
     weight = torch.ones_like(error[:, :1]) if weight is None else weight
     each = (error * weight).sum((1, 2, 3)) / (3 * weight.sum((1, 2, 3))).clamp_min(1e-6)
     return float((10 * torch.log10(4 / each.clamp_min(1e-10))).mean())
+
+
+def sharpness(result: Tensor, truth: Tensor, weight: Tensor) -> float:
+    """Gradient energy of a result, of the truth's."""
+    return _energy(result, weight) / max(_energy(truth, weight), 1e-9)
 
 
 def _energy(picture: Tensor, weight: Tensor) -> float:

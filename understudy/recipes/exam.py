@@ -17,7 +17,7 @@ from understudy.data.drawn import HELD_OUT
 from understudy.diffusion.noise import denoiser, keyed_noise
 from understudy.diffusion.samplers import last
 from understudy.errors import BadOption
-from understudy.generator.generator import SAMPLERS, SPACINGS, Generator, GeneratorConfig, Manner, part
+from understudy.generator.generator import SAMPLERS, SPACINGS, Cues, Generator, GeneratorConfig, Manner, part
 from understudy.recipes.autoencoder import pixels, psnr
 from understudy.recipes.portrayal import PortrayalRecipe, Question, question, source
 from understudy.recipes.recipe import public
@@ -28,15 +28,19 @@ from understudy.train.task import Judgement
 class Exam(ABC):
     """Held-out people doing held-out things, drawn as a person would draw them."""
 
-    def __init__(self, recipe: PortrayalRecipe, config: GeneratorConfig, looks: str) -> None:
-        """`looks`: of the cast that is learnt from."""
+    def __init__(
+        self, recipe: PortrayalRecipe, config: GeneratorConfig, looks: str, first: int = HELD_OUT, among: int = 0
+    ) -> None:
+        """`looks`: of the cast that is learnt from. `first`: the number from which on people and performances are
+        taken, `among` so many ensembles; 0: as many as there are questions."""
         self.recipe, self.config, self.looks = recipe, config, looks
         self.scores: Mapping[str, float] = {}
-        self.ensembles = source(recipe, HELD_OUT)
+        self.ensembles = source(recipe, first)
         frames = recipe.frames if recipe.stage == "time" else 1
         same = replace(recipe, plan=replace(recipe.plan, seed=0), frames=frames)  # whatever is learnt
         same = replace(same, cross=self.ensembles.people > 1)
-        asked = [question(same, self.ensembles, recipe.judged, HELD_OUT + n) for n in range(recipe.judged)]
+        count = among or recipe.judged
+        asked = [question(same, self.ensembles, count, first + n) for n in range(recipe.judged)]
         self.asked = [replace(q, mirrored=False) for q in asked]
         self.needed = sorted({n for q in self.asked for n in (q.portrait, q.driver_then, *q.drivers, *q.answers)})
 
@@ -83,9 +87,14 @@ class Exam(ABC):
         )
         weights.save(folder / f"{self.recipe.name}.safetensors", tensors, about)
 
-    @abstractmethod
     def drawn(self, model: Generator, q: Question, portrait: Tensor) -> tuple[Tensor, Tensor]:
         """The generator's answers (f, 3, h, w) to a question, and what the driver looks like to it (f, 3, h, w)."""
+        told, driver = self.told(model, q)
+        return torch.cat([*model.draw(model.likeness(portrait), [told], self.recipe.manner)]), driver
+
+    @abstractmethod
+    def told(self, model: Generator, q: Question) -> tuple[Cues, Tensor]:
+        """What the generator is told of a question's drivers, and what they look like to it (f, 3, h, w)."""
 
     def taken(self, name: str, numbers: Sequence[int]) -> Tensor:
         """What `data.ensemble` says of some pictures."""

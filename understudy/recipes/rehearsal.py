@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from understudy import weights
-from understudy.generator.generator import Generator
+from understudy.generator.generator import Cues, Generator
 from understudy.motion.encoder import boxed, cut
 from understudy.motion.probing import curves_of, fill
 from understudy.recipes.autoencoder import pixels, psnr
@@ -28,12 +28,11 @@ HEAD: Final = "-head.safetensors"
 class Rehearsal(Exam):
     """Held-out people, driven by others."""
 
-    def drawn(self, model: Generator, q: Question, portrait: Tensor) -> tuple[Tensor, Tensor]:
+    def told(self, model: Generator, q: Question) -> tuple[Cues, Tensor]:
         """See `Exam`."""
         code, box, driver = self.read(model, q.drivers)
         then = boxed(self.taken("centres", (q.driver_then,))).to(code.device)
-        told = model.coded(code, box, then)
-        return torch.cat([*model.draw(model.likeness(portrait), [told], self.recipe.manner)]), driver
+        return model.coded(code, box, then), driver
 
     def read(self, model: Generator, numbers: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Codes and boxes of some pictures, and the pictures."""

@@ -211,13 +211,12 @@ def drawing(model: Generator, batch: Batch, moment: Moment, recipe: XPortraitRec
 class Rehearsal(Exam):
     """Held-out people, driven by others."""
 
-    def drawn(self, model: Generator, q: Question, portrait: Tensor) -> tuple[Tensor, Tensor]:
+    def told(self, model: Generator, q: Question) -> tuple[Cues, Tensor]:
         """See `Exam`."""
         driver, centres = self.picture(q.drivers), self.taken("centres", q.drivers)
         maps = between(self.taken("outline", (q.driver_then,)), self.taken("outline", (q.portrait,)))
         seen = aligned(driver, maps, self.config.picture)
-        told = Cues((seen, patched(seen, moved(centres, maps)))).to(portrait.device)
-        return torch.cat([*model.draw(model.likeness(portrait), [told], self.recipe.manner)]), seen
+        return Cues((seen, patched(seen, moved(centres, maps)))).to(model.unet.conv_out.weight.device), seen
 
 
 def task(recipe: XPortraitRecipe, folder: Path) -> Task:
