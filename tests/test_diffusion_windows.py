@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
@@ -196,7 +196,7 @@ def causal(noisy: Tensor, level: Tensor, frames: Sequence[int]) -> Tensor:
     return 0.7 * truth(frames) + 0.2 * noisy + 0.1 * seen
 
 
-def rolled(frames: int | None, lag: int, history: int = 16, stabilise: float = 0.0) -> Iterator[Tensor]:
+def rolled(frames: int | None, lag: int, history: int = 16, stabilise: float = 0.0, order: int = 1) -> Iterator[Tensor]:
     return forcing.rollout(
         causal,
         lambda wanted: keyed_noise(2, wanted, SHAPE),
@@ -207,20 +207,23 @@ def rolled(frames: int | None, lag: int, history: int = 16, stabilise: float = 0
         history=history,
         stabilise=stabilise,
         frames=frames,
+        order=order,
     )
 
 
+@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("lag", [1, 2, 4, 8])
-def test_a_short_rollout_is_the_beginning_of_a_long_one(lag: int) -> None:
-    short, long = torch.cat(list(rolled(12, lag))), torch.cat(list(rolled(30, lag)))
+def test_a_short_rollout_is_the_beginning_of_a_long_one(lag: int, order: int) -> None:
+    short, long = (torch.cat(list(rolled(frames, lag, order=order))) for frames in (12, 30))
     assert short.shape[0] == 12 and long.shape[0] == 30
     assert torch.allclose(short, long[:12], atol=1e-6)
-    endless = rolled(None, lag)
+    endless = rolled(None, lag, order=order)
     assert torch.allclose(torch.cat([next(endless) for _ in range(7)]), long[:28], atol=1e-6)
 
 
+@pytest.mark.parametrize(("order", "sampler"), [(1, samplers.ddim), (2, samplers.dpm_solver)])
 @pytest.mark.parametrize("lag", [0, 1, 3, 8])
-def test_rollout_is_the_staircase(lag: int) -> None:
+def test_rollout_is_the_staircase(lag: int, order: int, sampler: Callable[..., Iterator[Tensor]]) -> None:
     """Frames that stand alone: the rolling window does what the whole matrix does."""
 
     def alone(noisy: Tensor, level: Tensor, frames: Sequence[int]) -> Tensor:
@@ -228,10 +231,11 @@ def test_rollout_is_the_staircase(lag: int) -> None:
 
     flow, noise = RectifiedFlow(), keyed_noise(2, range(10), SHAPE)
     parts = forcing.rollout(
-        alone, lambda wanted: keyed_noise(2, wanted, SHAPE), flow, chunk=4, steps=8, lag=lag, history=4, frames=10
-    )
+        alone, lambda wanted: keyed_noise(2, wanted, SHAPE), flow, chunk=4, steps=8, lag=lag, history=4, frames=10,
+        order=order,
+    )  # fmt: skip
     levels = forcing.by_chunk(forcing.staircase(3, 8, lag), 4, 10)
-    whole = samplers.last(samplers.ddim(lambda n, lv: alone(n, lv, range(10)), noise, levels, flow))
+    whole = samplers.last(sampler(lambda n, lv: alone(n, lv, range(10)), noise, levels, flow))
     assert torch.allclose(torch.cat(list(parts)), whole, atol=1e-5)
 
 
@@ -258,3 +262,5 @@ def test_rollout_refuses_nonsense() -> None:
         next(rolled(None, 0))
     with pytest.raises(BadOption, match="lag"):
         next(rolled(8, 9))
+    with pytest.raises(BadOption, match="no order 3"):
+        next(rolled(8, 4, order=3))

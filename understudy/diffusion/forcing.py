@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from understudy.diffusion.noise import Schedule, spread
-from understudy.diffusion.samplers import moved
+from understudy.diffusion.samplers import drawn_on, log_ratio, moved
 from understudy.diffusion.windows import Part
 from understudy.errors import BadOption
 
@@ -85,19 +85,21 @@ def rollout(
     history: int = 0,
     stabilise: float = 0.0,
     frames: int | None = None,
+    order: int = 1,
 ) -> Iterator[Tensor]:
     """Goes down an endless staircase of chunks, `lag` steps apart, and yields each chunk as it becomes clean.
 
     `noise(range)` gives a frame's own noise (f, ...); `part` sees the last `history` finished frames and all that
     have set out. With `lag` = steps // n about n chunks are on their way at once (a pyramid); with `lag` = steps,
     one. `stabilise` is the level that finished frames are said to have, shrunk as at that level but not noised, so
-    that small faults are not taken at their word (appendix of the paper). Without `frames` it never ends; memory is
-    that of history and the chunks on their way, and a short rollout is the beginning of a long one if `part` is
-    causal.
+    that small faults are not taken at their word (appendix of the paper). `order` 1 takes DDIM's steps, 2 those of
+    DPM-Solver++(2M), each frame from its own last guess. Without `frames` it never ends; memory is that of history
+    and the chunks on their way, and a short rollout is the beginning of a long one if `part` is causal.
     """
-    _check(chunk, steps, lag, frames)
+    _check(chunk, steps, lag, frames, order)
     done: Tensor | None = None
     live: list[Tensor] = []
+    guessed = _Guessed(order)
     first, row = 0, 0
     while True:
         while _sets_out(first + len(live), row, chunk, lag, frames):
@@ -107,13 +109,40 @@ def rollout(
         noisy = torch.cat(live)
         here, there = (_levels(live, first, at, steps, lag).to(noisy.device) for at in (row, row + 1))
         clean = _asked(part, done, noisy, here, schedule, stabilise, first * chunk)
+        clean = guessed.believed(clean, log_ratio(there, schedule) - log_ratio(here, schedule))
         live = list(torch.split(moved(noisy, clean, here, there, schedule), [len(piece) for piece in live]))
         row += 1
         while live and row - lag * first >= steps:
             finished = live.pop(0)
+            guessed.drop(len(finished))
             first += 1
             yield finished
             done = _remembered(done, finished, history)
+
+
+class _Guessed:
+    """What was last guessed of the frames on their way, the oldest first; newer ones have no guess yet."""
+
+    def __init__(self, order: int) -> None:
+        self.order = order
+        self.clean: Tensor | None = None
+        self.gain = torch.zeros(0)
+
+    def believed(self, clean: Tensor, gain: Tensor) -> Tensor:
+        """The guess (f, ...), drawn on from the last one, for a step that gains `gain` (f,) of log(alpha / sigma)."""
+        if self.order == 1:
+            return clean
+        known = 0 if self.clean is None else len(self.clean)
+        before, since = self.clean, self.gain
+        self.clean, self.gain = clean, gain
+        if before is None or not known:
+            return clean
+        return torch.cat([drawn_on(clean[:known], before, gain[:known], since), clean[known:]])
+
+    def drop(self, count: int) -> None:
+        """The oldest frames are finished."""
+        if self.clean is not None:
+            self.clean, self.gain = self.clean[count:], self.gain[count:]
 
 
 def _asked(
@@ -149,7 +178,9 @@ def _span(chunk_number: int, chunk: int, frames: int | None) -> range:
     return range(chunk_number * chunk, stop if frames is None else min(stop, frames))
 
 
-def _check(chunk: int, steps: int, lag: int, frames: int | None) -> None:
+def _check(chunk: int, steps: int, lag: int, frames: int | None, order: int) -> None:
+    if order not in (1, 2):
+        raise BadOption(f"A rollout has no order {order}", remedy="1 (DDIM) or 2 (DPM-Solver++)")
     if chunk < 1 or steps < 1 or not 0 <= lag <= steps:
         raise BadOption(
             "A rollout needs chunks of at least one frame, at least one step, and a lag of 0 to steps",

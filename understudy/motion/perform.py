@@ -40,6 +40,8 @@ class Tempo:
     """The level that finished frames are said to have."""
     guidance: float
     """How much more the voice counts than it would by itself; 1 asks the net once instead of twice."""
+    order: int = 1
+    """1: believe each guess as it is (DDIM); 2: draw it on from the last (DPM-Solver++)."""
     cached: bool = True
     """Whether finished frames are remembered as keys and values, or gone through again."""
 
@@ -129,7 +131,7 @@ def performances(
     history = config.chunk if tempo.cached else _ALL
     chunks = rollout(
         stage.part, noise, config.schedule, chunk=config.chunk, steps=tempo.steps, lag=tempo.lag, history=history,
-        stabilise=tempo.stabilise,
+        stabilise=tempo.stabilise, order=tempo.order,
     )  # fmt: skip
     shown = 0
     score.rows(range(0, 1))

@@ -8,7 +8,7 @@ true answer, with a critic beside it. The encoder stands still, so all nets that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from understudy.data import shards
 from understudy.data.drawn import looks
 from understudy.data.ensemble import Ensembles, drawn_ahead, drawn_on
 from understudy.errors import BadOption
-from understudy.generator.generator import Generator
+from understudy.generator.generator import Generator, GeneratorConfig
 from understudy.recipes import autoencoder
 from understudy.recipes.autoencoder import AutoencoderRecipe, Pair, Pictures, attention, psnr, sharpness
 from understudy.recipes.exam import Exam, begin
@@ -100,11 +100,12 @@ class Speaker:
 
     def __init__(self, path: Path, recipe: FinishRecipe, device: str) -> None:
         read = weights.load(path)
+        if not isinstance(read.about.config, GeneratorConfig):
+            raise BadOption(f"{path} is not a generator", read.about.name, "generators=FILE+FILE")
         eyes = weights.load(found(recipe.start))
         net = Generator(replace(read.about.config, autoencoder=eyes.about.config))
         weights.fill(net.autoencoder, eyes)
-        missing = [name for name in begin(net, read) if "autoencoder" not in name]
-        if missing:
+        if missing := begin(net, read):
             raise BadOption(f"{path} is not a whole generator", ", ".join(missing[:4]), "the last of its stages")
         self.net, self.device = net.to(device).eval(), device
         coded = net.encoder is not None
@@ -152,7 +153,7 @@ class Heard:
 class Finals(autoencoder.Exam):
     """Held-out pictures by way of the encoder, as always, and answers of the generators that were held out."""
 
-    def __init__(self, recipe: FinishRecipe, scale: float, answers: Mapping[str, Tensor]) -> None:
+    def __init__(self, recipe: FinishRecipe, scale: float, answers: Batch) -> None:
         super().__init__(replace(recipe, judged=24), scale)
         self.answers = answers
 

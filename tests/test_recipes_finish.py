@@ -1,0 +1,85 @@
+"""A decoder that learns from what generators say, at a toy width."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from toy import SMALL, by_chance, store
+from toy_code import by_chance as coded_by_chance
+
+from understudy import weights
+from understudy.data import shards
+from understudy.data.ensemble import Ensembles
+from understudy.errors import BadOption
+from understudy.generator.autoencoder import Autoencoder
+from understudy.recipes.finish import EACH, FOLDER, FinishRecipe, finish_small, prepare, task
+from understudy.train.loop import Step, train
+
+SIZE = 32
+
+
+def toy(folder: Path, **others: object) -> FinishRecipe:
+    recipe = finish_small()
+    net = by_chance()
+    store(folder, net, {})
+    rest = {name: value for name, value in coded_by_chance().state_dict().items() if not name.startswith("autoencoder")}
+    about = weights.load(folder / f"{SMALL}.safetensors").about
+    about = replace(about, name="coded", config=coded_by_chance().config, storage="fp32")
+    weights.save(folder / "coded.safetensors", rest, about)
+    plan = replace(recipe.plan, steps=4, batch=4, judge_every=4, save_every=2, warm_up=0)
+    return replace(
+        recipe, plan=plan, size=SIZE, pictures=32, config=net.config.autoencoder, start=str(folder / "autoencoder-small"
+        ".safetensors"), critic=replace(recipe.critic, widths=(8, 16), groups=4), said=EACH + 8, judged=8,
+        generators=f"{folder / f'{SMALL}.safetensors'}+{folder / 'coded.safetensors'}", storage="fp32", **others,
+    )  # fmt: skip
+
+
+def run(recipe: FinishRecipe, folder: Path, out: Path) -> list[Step]:
+    with closing(train(task(recipe, folder), out, device="cpu")) as going:  # type: ignore[type-var]
+        return list(going)
+
+
+def test_only_the_decoder_learns_and_half_of_what_it_hears_is_said(tmp_path: Path) -> None:
+    recipe = toy(tmp_path)
+    assert [*prepare(recipe, tmp_path)][-1] == (recipe.said, recipe.said)
+    said = shards.Shards(tmp_path / FOLDER).at(range(recipe.said))
+    one, other = said["latent"][:32], said["latent"][32:64]  # an ensemble each, of two generators
+    assert not torch.equal(one, other) and said["picture"].shape == (recipe.said, 3, SIZE, SIZE)
+    learnt = Ensembles(size=SIZE).batch(range(32))["picture"]
+    assert not any((picture == learnt).flatten(1).all(1).any() for picture in said["picture"])  # other people
+    batch = task(recipe, tmp_path).data.batch(range(4))
+    assert batch["heard"].tolist() == [False, True, False, True]
+    assert not batch["latent"][0].any() and batch["latent"][1].any()
+    last = run(recipe, tmp_path, tmp_path / "out")[-1]
+    assert {"psnr", "sharpness", "said", "said_fine", "said_sharpness"} <= set(last.scores)
+    before, after = (
+        weights.load(path) for path in (Path(recipe.start), tmp_path / "out" / f"{recipe.name}.safetensors")
+    )
+    moved = {name for name, value in before.tensors.items() if not torch.equal(value, after.tensors[name])}
+    assert moved and all(name.startswith(("decoder", "post_quant_conv")) for name in moved)
+    assert weights.fill(Autoencoder(after.about.config), after) == []
+    assert after.about.config.scale == before.about.config.scale
+
+
+def test_what_was_said_is_decoded_as_drawing_decodes_it(tmp_path: Path) -> None:
+    """The latents that a decoder is given in training are those that it is given in films."""
+    recipe = toy(tmp_path)
+    list(prepare(recipe, tmp_path))
+    whole = task(recipe, tmp_path)
+    answers = shards.Shards(tmp_path / FOLDER).at([0, 1])
+    net = whole.model.autoencoder
+    scale, patch = net.config.scale, net.config.patch
+    inner = torch.nn.functional.pixel_shuffle(answers["latent"].float() / scale, patch)
+    assert torch.equal(net.decode(answers["latent"].float()), net.reconstruct(inner).float())
+    assert scale == pytest.approx(0.7)
+
+
+def test_too_few_answers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="Nothing is left"):
+        task(replace(toy(tmp_path), said=8), tmp_path)
+    with pytest.raises(BadOption, match="not a generator"):
+        list(prepare(replace(toy(tmp_path), generators=str(tmp_path / "autoencoder-small.safetensors")), tmp_path))
