@@ -39,13 +39,21 @@ $UNDERSTUDY train x-portrait-2-small "autoencoder=$OUT/autoencoder-small/autoenc
     "start=$OUT/x-portrait-small/x-portrait-small.safetensors" \
     --out "$OUT/x-portrait-2-small" --shards "$OUT/shards" --device "$DEVICE" --threads "$THREADS" --budget "${HOURS}h"
 
-# 4. X-Actor: the cast speaks (pip install "understudy[tts]"), then an actor learns to act what is said. Sheets show curves
-#    of held-out voices: true ones grey, performed ones red.
-$UNDERSTUDY train x-actor-small --out "$OUT/x-actor-small" --shards "$OUT/shards" --device "$DEVICE" \
-    --threads "$THREADS" --budget "${ACTOR:-2h}"
+# 4. The decoder again, taught by what the two generators say: soft pictures become sharper ones.
+$UNDERSTUDY train autoencoder-small-finish "start=$OUT/autoencoder-small/autoencoder-small.safetensors" \
+    "generators=$OUT/x-portrait-small/x-portrait-small.safetensors+$OUT/x-portrait-2-small/x-portrait-2-small.safetensors" \
+    --out "$OUT/autoencoder-small-finish" --shards "$OUT/shards" --device "$DEVICE" --threads "$THREADS" --budget 45m
+
+# 5. X-Actor: the cast speaks (pip install "understudy[tts]"), then an actor learns to act what is said. Sheets show curves
+#    of held-out voices: true ones grey, performed ones red. Festival's recorded voices (docs/x-actor.md says which
+#    packages) make it hear other synthesisers and people better; without them it learns from espeak-ng's alone.
+RECORDED=1200
+command -v festival >/dev/null || RECORDED=0
+$UNDERSTUDY train x-actor-small "recorded=$RECORDED" --out "$OUT/x-actor-small" --shards "$OUT/shards" \
+    --device "$DEVICE" --threads "$THREADS" --budget "${ACTOR:-2h}"
 
 # What the package ships (and finds, since it looks there):
-#    cp "$OUT/autoencoder-small/autoencoder-small.safetensors" understudy/pretrained/
+#    cp "$OUT/autoencoder-small-finish/autoencoder-small-finish.safetensors" understudy/pretrained/autoencoder-small.safetensors
 #    cp "$OUT/x-portrait-small/x-portrait-small.safetensors" understudy/pretrained/
 #    cp "$OUT/x-actor-small/x-actor-small.safetensors" understudy/pretrained/
 #    cp "$OUT/x-portrait-2-small/x-portrait-2-small.safetensors" understudy/pretrained/

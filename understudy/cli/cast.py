@@ -94,7 +94,10 @@ def speak(
     who: Who = 7,
     how: Annotated[int, typer.Option("--how", min=0, help="Seed of what is chance in the acting.")] = 0,
     voice: Annotated[
-        str, typer.Option("--voice", help="Language and character of espeak-ng, such as en-us+f2, de, fr+m3.")
+        str,
+        typer.Option(
+            "--voice", help="Language and character of espeak-ng, such as en-us+f2, de, fr+m3; or of festival, fi+lj."
+        ),
     ] = "en-us",
     mood: Annotated[str, typer.Option("--mood", help="neutral, happy, sad, angry or surprised.")] = "neutral",
     rate: Annotated[int, typer.Option("--rate", min=80, max=400, help="Words a minute.")] = 165,

@@ -305,20 +305,24 @@ def prepare(
 
 def task(recipe: AutoencoderRecipe, folder: Path) -> Task:
     """What the loop needs to know. `folder` is where `prepare` has drawn."""
+    kept = weights.load(found(recipe.start)).about.config.scale if recipe.start and recipe.learns == "decoder" else None
+    return taught(recipe, folder, Exam(recipe, kept))
+
+
+def taught(recipe: AutoencoderRecipe, folder: Path, exam: Exam) -> Task:
+    """The same, judged by `exam`."""
     torch.manual_seed(recipe.plan.seed)  # of the first weights; everything later has chance of its own
     model = Pair(recipe)
     with torch.no_grad():  # a net that hears its own noise from the first day first learns to shout
         model.autoencoder.quant_conv.get_parameter("bias")[recipe.config.latents :] = recipe.log_variance
-    begun = weights.load(found(recipe.start)) if recipe.start else None
-    if begun is not None:
-        weights.fill(model.autoencoder, begun)
+    if recipe.start:
+        weights.fill(model.autoencoder, weights.load(found(recipe.start)))
     elif recipe.learns == "decoder":
         raise BadOption("A decoder cannot learn alone to decode what no encoder has learnt to say", remedy="start=FILE")
     source: shards.Shuffled | Drawing = Drawing(recipe.size)
     if recipe.pictures:
         drawn = shards.Shards(folder / Ensembles(size=recipe.size).kind, recipe.pictures)
         source = shards.Shuffled(drawn, recipe.plan.seed, ("picture", "fine"))
-    exam = Exam(recipe, begun.about.config.scale if begun is not None and recipe.learns == "decoder" else None)
     return Task(
         identity=weights.as_json(recipe) | ({} if recipe.pictures else {"looks": looks()}),
         plan=recipe.plan,

@@ -181,19 +181,15 @@ def task(recipe: FinishRecipe, folder: Path) -> Task:
     said to hold some of it out."""
     if recipe.said <= recipe.judged:
         raise BadOption("Nothing is left to learn from", f"said={recipe.said}, judged={recipe.judged}", "said=4096")
-    begun = weights.load(found(recipe.start))
-    config = replace(recipe.config, scale=begun.about.config.scale)
+    config = replace(recipe.config, scale=weights.load(found(recipe.start)).about.config.scale)
     recipe = replace(recipe, config=config)
-    whole = autoencoder.task(recipe, folder)
     said = shards.Shards(folder / FOLDER, recipe.said)
     held_out = said.at(range(recipe.said - recipe.judged, recipe.said))
     learnt = shards.Shuffled(shards.Shards(folder / FOLDER, recipe.said - recipe.judged), recipe.plan.seed)
-    exam = Finals(recipe, config.scale, held_out)
+    whole = autoencoder.taught(recipe, folder, Finals(recipe, config.scale, held_out))
     assert isinstance(whole.data, Pictures)
     return replace(
         whole,
         identity=weights.as_json(recipe),
         data=Heard(whole.data, learnt, tuple(held_out["latent"].shape[1:])),
-        judge=exam.judge,
-        keep=exam.keep,
     )
