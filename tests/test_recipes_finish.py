@@ -16,6 +16,7 @@ from understudy.data import shards
 from understudy.data.ensemble import Ensembles
 from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder
+from understudy.recipes import autoencoder
 from understudy.recipes.finish import EACH, FOLDER, FinishRecipe, finish_small, prepare, task
 from understudy.train.loop import Step, train
 
@@ -33,7 +34,7 @@ def toy(folder: Path, **others: object) -> FinishRecipe:
     plan = replace(recipe.plan, steps=4, batch=4, judge_every=4, save_every=2, warm_up=0)
     return replace(
         recipe, plan=plan, size=SIZE, pictures=32, config=net.config.autoencoder, start=str(folder / "autoencoder-small"
-        ".safetensors"), critic=replace(recipe.critic, widths=(8, 16), groups=4), said=EACH + 8, judged=8,
+        ".safetensors"), critic=replace(recipe.critic, widths=(8, 16), groups=4), said=EACH + 32, judged=32,
         generators=f"{folder / f'{SMALL}.safetensors'}+{folder / 'coded.safetensors'}", storage="fp32", **others,
     )  # fmt: skip
 
@@ -52,10 +53,10 @@ def test_only_the_decoder_learns_and_half_of_what_it_hears_is_said(tmp_path: Pat
     learnt = Ensembles(size=SIZE).batch(range(32))["picture"]
     assert not any((picture == learnt).flatten(1).all(1).any() for picture in said["picture"])  # other people
     batch = task(recipe, tmp_path).data.batch(range(4))
-    assert batch["heard"].tolist() == [False, True, False, True]
+    assert batch["said"].tolist() == [False, True, False, True]
     assert not batch["latent"][0].any() and batch["latent"][1].any()
     last = run(recipe, tmp_path, tmp_path / "out")[-1]
-    assert {"psnr", "sharpness", "said", "said_fine", "said_sharpness"} <= set(last.scores)
+    assert {"psnr", "sharpness", "said_psnr", "said_psnr_fine", "said_sharpness"} <= set(last.scores)
     before, after = (
         weights.load(path) for path in (Path(recipe.start), tmp_path / "out" / f"{recipe.name}.safetensors")
     )
@@ -70,16 +71,26 @@ def test_what_was_said_is_decoded_as_drawing_decodes_it(tmp_path: Path) -> None:
     recipe = toy(tmp_path)
     list(prepare(recipe, tmp_path))
     whole = task(recipe, tmp_path)
-    answers = shards.Shards(tmp_path / FOLDER).at([0, 1])
-    net = whole.model.autoencoder
-    scale, patch = net.config.scale, net.config.patch
-    inner = torch.nn.functional.pixel_shuffle(answers["latent"].float() / scale, patch)
-    assert torch.equal(net.decode(answers["latent"].float()), net.reconstruct(inner).float())
-    assert scale == pytest.approx(0.7)
+    batch, net = whole.data.batch([0, 1]), whole.model.autoencoder
+    assert net.config.scale == pytest.approx(0.7)
+    own = torch.randn(2, 2, 8, 8)
+    given = autoencoder.given(own, batch, net.config)
+    assert torch.equal(given[0], own[0])  # what the encoder says stays as it is
+    assert torch.equal(net.decode(batch["latent"][1:].float()), net.reconstruct(given[1:]).float())
+
+
+def test_answers_of_others_are_refused(tmp_path: Path) -> None:
+    recipe = toy(tmp_path)
+    list(prepare(recipe, tmp_path))
+    (tmp_path / "coded.safetensors").rename(tmp_path / "another.safetensors")
+    list(prepare(replace(recipe, generators=recipe.generators.replace("coded", "another")), tmp_path))  # the same net
+    with pytest.raises(BadOption, match="other samples"):
+        list(prepare(replace(recipe, generators=recipe.generators.split("+")[0]), tmp_path))
 
 
 def test_too_few_answers_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadOption, match="Nothing is left"):
-        task(replace(toy(tmp_path), said=8), tmp_path)
+    for wrong in ({"said": 32}, {"judged": 24}, {"pictures": 0}):
+        with pytest.raises(BadOption, match="in groups of 32"):
+            task(replace(toy(tmp_path), **wrong), tmp_path)
     with pytest.raises(BadOption, match="not a generator"):
         list(prepare(replace(toy(tmp_path), generators=str(tmp_path / "autoencoder-small.safetensors")), tmp_path))

@@ -109,7 +109,7 @@ def test_each_objective_has_its_levels(objective: str) -> None:
 def test_a_sample_does_not_depend_on_its_neighbours(tmp_path: Path) -> None:
     by_hand(tmp_path)
     recipe = toy()
-    data = Parts(recipe, shards.Shards(tmp_path / FOLDER))
+    data = Parts(recipe, shards.Joined([shards.Shards(tmp_path / FOLDER)]))
     both, alone = data.batch([3, 8]), data.batch([8])
     assert all(torch.equal(both[name][1:], alone[name]) for name in alone)
     assert both["motion"].shape == (2, 17, PLAYED) and both["sound"].shape == (2, 21, WIDTH)
@@ -126,7 +126,7 @@ def test_a_past_of_its_own_is_another_past(tmp_path: Path) -> None:
     by_hand(tmp_path)
     recipe = toy("own=1", "used=1", "by_frame=0")
     net = Actor(recipe.config)
-    batch, dice = Parts(recipe, shards.Shards(tmp_path / FOLDER)).batch([0, 1]), Chance(0, (0, 1))
+    batch, dice = Parts(recipe, shards.Joined([shards.Shards(tmp_path / FOLDER)])).batch([0, 1]), Chance(0, (0, 1))
     level = torch.cat([torch.zeros(2, 1), torch.tensor([[0.0] * 8 + [0.7] * 8] * 2)], 1)
     heard, wishes = net.listen(batch["sound"]), torch.zeros(2, 17, 11)
     true = net.normal(batch["motion"])

@@ -122,7 +122,7 @@ class Shards:
 
 
 class Joined:
-    """Samples of several folders, one after the other."""
+    """Samples of several folders, at least one, one after the other."""
 
     def __init__(self, parts: Sequence[Shards]) -> None:
         self.parts = parts

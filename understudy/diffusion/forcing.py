@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from understudy.diffusion.noise import Schedule, spread
-from understudy.diffusion.samplers import drawn_on, log_ratio, moved
+from understudy.diffusion.samplers import extrapolated, log_ratio, moved
 from understudy.diffusion.windows import Part
 from understudy.errors import BadOption
 
@@ -137,7 +137,7 @@ class _Guessed:
         self.clean, self.gain = clean, gain
         if before is None or not known:
             return clean
-        return torch.cat([drawn_on(clean[:known], before, gain[:known], since), clean[known:]])
+        return torch.cat([extrapolated(clean[:known], before, gain[:known], since), clean[known:]])
 
     def drop(self, count: int) -> None:
         """The oldest frames are finished."""

@@ -85,7 +85,7 @@ def dpm_solver(denoise: Denoise, noisy: Tensor, levels: Tensor, schedule: Schedu
     for here, there in _rows(noisy, levels):
         clean = denoise(noisy, here)
         gain = log_ratio(there, schedule) - log_ratio(here, schedule)
-        believed = clean if last_clean is None else drawn_on(clean, last_clean, gain, last_gain)
+        believed = clean if last_clean is None else extrapolated(clean, last_clean, gain, last_gain)
         noisy = moved(noisy, believed, here, there, schedule)
         last_clean, last_gain = clean, gain
         yield noisy
@@ -104,7 +104,7 @@ def unipc(denoise: Denoise, noisy: Tensor, levels: Tensor, schedule: Schedule) -
             again = moved(begun, _believed_after(clean, cleans, gains), since, here, schedule)
             noisy = torch.where(spread(_usable(gains[-1]), noisy), again, noisy)
         gain = log_ratio(there, schedule) - log_ratio(here, schedule)
-        believed = drawn_on(clean, cleans[-1], gain, gains[-1]) if cleans else clean
+        believed = extrapolated(clean, cleans[-1], gain, gains[-1]) if cleans else clean
         begun, since = noisy, here
         noisy = moved(noisy, believed, here, there, schedule)
         cleans, gains = [*cleans[-1:], clean], [*gains[-1:], gain]
@@ -191,7 +191,7 @@ def _along(noisy: Tensor, slope: Tensor, clean: Tensor, here: Tensor, there: Ten
 
 
 def log_ratio(level: Tensor, schedule: Schedule) -> Tensor:
-    """log(alpha / sigma), infinite at the ends."""
+    """log(alpha / sigma) of levels (f,), infinite at the ends."""
     return schedule.alpha(level).log() - schedule.sigma(level).log()
 
 
@@ -200,8 +200,9 @@ def _usable(gain: Tensor) -> Tensor:
     return gain.isfinite() & (gain > 0)
 
 
-def drawn_on(clean: Tensor, last_clean: Tensor, gain: Tensor, last_gain: Tensor) -> Tensor:
-    """The guess in the middle of the step to come, on the straight line through this guess and the last."""
+def extrapolated(clean: Tensor, last_clean: Tensor, gain: Tensor, last_gain: Tensor) -> Tensor:
+    """The guess (f, ...) in the middle of the step to come, on the straight line through this guess and the last. Gains
+    (f,) of log(alpha / sigma): of the step to come, and of the last."""
     weight = torch.where(_usable(gain) & _usable(last_gain), gain / (2 * last_gain), 0.0)
     return clean + spread(weight, clean) * (clean - last_clean)
 

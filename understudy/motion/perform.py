@@ -52,6 +52,8 @@ class Tempo:
                 f"stabilise {self.stabilise} with {self.steps} steps",
                 f"from 0 to under {1 / max(self.steps, 1):.3f}",
             )
+        if self.order not in (1, 2):
+            raise BadOption(f"no performance has the order {self.order}", remedy="1 (DDIM) or 2 (DPM-Solver++)")
         if not (math.isfinite(self.guidance) and self.guidance >= 0):
             raise BadOption(f"a guidance of {self.guidance} leads nowhere", remedy="1 to 3")
 

@@ -182,7 +182,7 @@ def drawing(model: Pair, batch: Batch, moment: Moment, recipe: AutoencoderRecipe
     truth, weight = pixels(batch), attention(batch, recipe.fine)
     with torch.set_grad_enabled(recipe.learns == "all"):
         mean, log_variance = model.autoencoder.posterior(truth)
-        latents = _given(model, mean, log_variance, batch, moment, recipe)
+        latents = given(_sampled(mean, log_variance, moment, recipe.shaken), batch, recipe.config)
     result = model.autoencoder.reconstruct(latents).float()
     parts = {
         "l1": far(result, truth, weight),
@@ -209,22 +209,19 @@ def _sampled(mean: Tensor, log_variance: Tensor, moment: Moment, shaken: float) 
     return mean.float() + deviation * noise
 
 
-def _given(
-    model: Pair, mean: Tensor, log_variance: Tensor, batch: Batch, moment: Moment, recipe: AutoencoderRecipe
-) -> Tensor:
-    """What the decoder is given: what the encoder says, or, where `heard`, what a generator has said (see `finish`)."""
-    latents = _sampled(mean, log_variance, moment, recipe.shaken)
+def given(latents: Tensor, batch: Batch, config: AutoencoderConfig) -> Tensor:
+    """What the decoder is given: what the encoder says, or, where `said`, what a generator has said (see `finish`)."""
     if "latent" not in batch:
         return latents
-    said = F.pixel_shuffle(batch["latent"].float() / recipe.config.scale, recipe.config.patch)
-    return torch.where(batch["heard"][:, None, None, None], said, latents)
+    said = F.pixel_shuffle(batch["latent"].float() / config.scale, config.patch)
+    return torch.where(batch["said"][:, None, None, None], said, latents)
 
 
 def telling_apart(model: Pair, batch: Batch, moment: Moment, recipe: AutoencoderRecipe) -> Loss:
     """What the critic makes smaller."""
     truth = pixels(batch)
     with torch.no_grad():
-        latents = _given(model, *model.autoencoder.posterior(truth), batch, moment, recipe)
+        latents = given(_sampled(*model.autoencoder.posterior(truth), moment, recipe.shaken), batch, recipe.config)
         result = model.autoencoder.reconstruct(latents).float()
     _, opinions = model.critic(torch.cat([truth, result]))
     true, made = opinions.chunk(2)
@@ -310,7 +307,7 @@ def task(recipe: AutoencoderRecipe, folder: Path) -> Task:
 
 
 def taught(recipe: AutoencoderRecipe, folder: Path, exam: Exam) -> Task:
-    """The same, judged by `exam`."""
+    """What the loop needs to know, where `exam` judges and keeps."""
     torch.manual_seed(recipe.plan.seed)  # of the first weights; everything later has chance of its own
     model = Pair(recipe)
     with torch.no_grad():  # a net that hears its own noise from the first day first learns to shout
@@ -346,10 +343,10 @@ def taught(recipe: AutoencoderRecipe, folder: Path, exam: Exam) -> Task:
 
 def _shown(model: Pair, batch: Batch) -> dict[str, Tensor]:
     """What is given, what counts, and what comes back before anything is learnt."""
-    truth, few = pixels(batch), 8
-    result = model.autoencoder.reconstruct(model.autoencoder.posterior(truth[:few])[0]).float()
-    weight = attention(batch, 1.0)[:few]
-    return {"first-batch": tiled([truth[:few] / 2 + 0.5, weight - 1, result / 2 + 0.5])}
+    few = {name: value[:8] for name, value in batch.items()}
+    truth, net = pixels(few), model.autoencoder
+    result = net.reconstruct(given(net.posterior(truth)[0].float(), few, net.config)).float()
+    return {"first-batch": tiled([truth / 2 + 0.5, attention(few, 1.0) - 1, result / 2 + 0.5])}
 
 
 def psnr(error: Tensor, weight: Tensor | None = None) -> float:

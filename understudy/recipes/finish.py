@@ -8,6 +8,7 @@ true answer, with a critic beside it. The encoder stands still, so all nets that
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -19,16 +20,14 @@ from torch import Tensor
 from understudy import weights
 from understudy.data import shards
 from understudy.data.drawn import looks
-from understudy.data.ensemble import Ensembles, drawn_ahead, drawn_on
 from understudy.errors import BadOption
 from understudy.generator.generator import Generator, GeneratorConfig
-from understudy.recipes import autoencoder
+from understudy.recipes import autoencoder, rehearsal, x_portrait
 from understudy.recipes.autoencoder import AutoencoderRecipe, Pair, Pictures, attention, psnr, sharpness
 from understudy.recipes.exam import Exam, begin
 from understudy.recipes.portrayal import PortrayalRecipe
 from understudy.recipes.recipe import all_found, found
-from understudy.recipes.rehearsal import Rehearsal as Rehearsal2
-from understudy.recipes.x_portrait import Rehearsal, x_portrait_small_stage
+from understudy.recipes.x_portrait import x_portrait_small_stage
 from understudy.recipes.x_portrait_2 import x_portrait_2_small_stage
 from understudy.train.journal import tiled
 from understudy.train.task import Batch, Judgement, Task
@@ -38,7 +37,8 @@ EACH: Final = 64
 """Answers in a shard."""
 _ASKED: Final = 32  # questions about an ensemble: as many as it has pictures
 _FIRST: Final = 600_000  # the first of the people whom no generator has learnt from
-_APART: Final = 1000  # numbers from one ensemble to the next
+_APART: Final = 32  # numbers from one ensemble to the next: more than it has people or moments
+_JUDGED: Final = 24  # held-out pictures that the encoder says
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,26 +76,30 @@ def prepare(
 ) -> Iterator[tuple[int, int]]:
     """Draw, and have the generators answer, what is not there yet, one process of several its share; yields (made,
     wanted)."""
-    ensembles = drawn_on(Ensembles(size=recipe.size), device)
-    yield from drawn_ahead(ensembles, folder / ensembles.kind, recipe.pictures, rank, world)
-    about: dict[str, Any] = {"size": recipe.size}
+    yield from autoencoder.prepare(recipe, folder, rank, world, device)
+    files = all_found(recipe.generators)
+    about: dict[str, Any] = {"size": recipe.size, "by": [_mark(path) for path in (found(recipe.start), *files)]}
     if shards.complete(folder / FOLDER, recipe.said, EACH):
         shards.agree(folder / FOLDER, about)
         return
-    files = all_found(recipe.generators)
-    speakers = [Speaker(path, recipe, device) for path in files]
-    about |= {"generators": [path.name for path in files], "looks": looks()}
+    asked = [Respondent(path, recipe, device) for path in files]
+    about |= {"looks": looks()}
 
     def answered(numbers: range) -> dict[str, Tensor]:
         groups = range(numbers.start // _ASKED, -(-numbers.stop // _ASKED))
-        parts = [speakers[group % len(speakers)].answers(group) for group in groups]
+        parts = [asked[group % len(asked)].answers(group) for group in groups]
         return {name: torch.cat([part[name] for part in parts])[: len(numbers)] for name in parts[0]}
 
     for there in shards.shared(folder / FOLDER, recipe.said, EACH, about, answered, rank, world):
         yield there, recipe.said
 
 
-class Speaker:
+def _mark(path: Path) -> str:
+    """A word that changes when a file does."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+class Respondent:
     """A generator that is asked questions."""
 
     def __init__(self, path: Path, recipe: FinishRecipe, device: str) -> None:
@@ -109,7 +113,7 @@ class Speaker:
             raise BadOption(f"{path} is not a whole generator", ", ".join(missing[:4]), "the last of its stages")
         self.net, self.device = net.to(device).eval(), device
         coded = net.encoder is not None
-        self.kind: type[Exam] = Rehearsal2 if coded else Rehearsal
+        self.kind: type[Exam] = rehearsal.Rehearsal if coded else x_portrait.Rehearsal
         stage: PortrayalRecipe = (x_portrait_2_small_stage if coded else x_portrait_small_stage)("together")
         self.recipe = replace(stage, config=net.config, judged=_ASKED)
 
@@ -133,32 +137,32 @@ class Speaker:
 
 
 class Heard:
-    """Every other sample is a picture that the encoder says, and every other an answer of a generator."""
+    """One sample is a picture that the encoder says, the next an answer of a generator, and so on."""
 
     def __init__(self, pictures: Pictures, said: shards.Shuffled, shape: tuple[int, ...]) -> None:
         self.pictures, self.said, self.shape = pictures, said, shape
 
     def batch(self, numbers: Sequence[int]) -> Batch:
-        """As `Pictures`, with `heard` (n,), whether `latent` (n, c, h, w) is what a generator has said."""
+        """As `Pictures`, with `latent` (n, c, h, w), and `said` (n,), whether a generator has said it."""
         parts = [self._one(n) for n in numbers]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def _one(self, number: int) -> Batch:
         if number % 2:
-            return {**self.said.batch([number // 2]), "heard": torch.ones(1, dtype=torch.bool)}
+            return {**self.said.batch([number // 2]), "said": torch.ones(1, dtype=torch.bool)}
         latent = torch.zeros(1, *self.shape, dtype=torch.half)
-        return {**self.pictures.batch([number // 2]), "latent": latent, "heard": torch.zeros(1, dtype=torch.bool)}
+        return {**self.pictures.batch([number // 2]), "latent": latent, "said": torch.zeros(1, dtype=torch.bool)}
 
 
 class Finals(autoencoder.Exam):
     """Held-out pictures by way of the encoder, as always, and answers of the generators that were held out."""
 
     def __init__(self, recipe: FinishRecipe, scale: float, answers: Batch) -> None:
-        super().__init__(replace(recipe, judged=24), scale)
-        self.answers = answers
+        super().__init__(replace(recipe, judged=_JUDGED), scale)
+        self.recipe, self.answers = recipe, answers
 
     def judge(self, model: Pair) -> Judgement:
-        """As of an autoencoder; and `said`, `said_fine`, `said_sharpness` of answers."""
+        """As of an autoencoder; and `said_psnr`, `said_psnr_fine`, `said_sharpness` of answers."""
         judged = super().judge(model)
         truth, places = autoencoder.pixels(self.answers), attention(self.answers, 1.0) - 1
         device = model.autoencoder.quant_conv.weight.device
@@ -168,8 +172,8 @@ class Finals(autoencoder.Exam):
         error = (result - truth) ** 2
         self.scores = {
             **judged.scores,
-            "said": psnr(error),
-            "said_fine": psnr(error, places),
+            "said_psnr": psnr(error),
+            "said_psnr_fine": psnr(error, places),
             "said_sharpness": sharpness(result, truth, places),
         }
         few = slice(0, None, max(len(truth) // 8, 1))
@@ -178,14 +182,16 @@ class Finals(autoencoder.Exam):
 
 def task(recipe: FinishRecipe, folder: Path) -> Task:
     """What the loop needs to know. `folder` is where `prepare` has drawn. Errors: `BadOption` where too little was
-    said to hold some of it out."""
-    if recipe.said <= recipe.judged:
-        raise BadOption("Nothing is left to learn from", f"said={recipe.said}, judged={recipe.judged}", "said=4096")
+    said to hold some of it out, or where what is held out and what is not would be about the same people."""
+    learnt_from = recipe.said - recipe.judged
+    if learnt_from <= 0 or learnt_from % _ASKED or not recipe.pictures:
+        seen = f"said={recipe.said}, judged={recipe.judged}, pictures={recipe.pictures}"
+        raise BadOption(f"A decoder learns from pictures and from answers in groups of {_ASKED}", seen, "said=4096")
     config = replace(recipe.config, scale=weights.load(found(recipe.start)).about.config.scale)
     recipe = replace(recipe, config=config)
     said = shards.Shards(folder / FOLDER, recipe.said)
     held_out = said.at(range(recipe.said - recipe.judged, recipe.said))
-    learnt = shards.Shuffled(shards.Shards(folder / FOLDER, recipe.said - recipe.judged), recipe.plan.seed)
+    learnt = shards.Shuffled(shards.Shards(folder / FOLDER, learnt_from), recipe.plan.seed)
     whole = autoencoder.taught(recipe, folder, Finals(recipe, config.scale, held_out))
     assert isinstance(whole.data, Pictures)
     return replace(

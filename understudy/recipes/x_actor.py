@@ -172,7 +172,7 @@ def x_actor_small_own_recipe() -> XActorRecipe:
 class Parts:
     """Samples: parts of takes."""
 
-    def __init__(self, recipe: XActorRecipe, takes: shards.Shards | shards.Joined) -> None:
+    def __init__(self, recipe: XActorRecipe, takes: shards.Joined) -> None:
         self.recipe, self.takes = recipe, takes
 
     def batch(self, numbers: Sequence[int]) -> Batch:
@@ -345,10 +345,9 @@ def prepare(
 ) -> Iterator[tuple[int, int]]:
     """Speak ahead what is not there yet, one process of several its share; yields (made, wanted). It is the CPU that
     speaks, whatever the device."""
-    yield from spoken_ahead(Talk(seconds=recipe.seconds), folder / FOLDER, recipe.takes, rank, world)
-    if recipe.recorded:
-        talk = Talk(seconds=recipe.seconds, first=RECORDED)
-        yield from spoken_ahead(talk, folder / RECORDED_FOLDER, recipe.recorded, rank, world)
+    for name, first, count in ((FOLDER, 0, recipe.takes), (RECORDED_FOLDER, RECORDED, recipe.recorded)):
+        if count:
+            yield from spoken_ahead(Talk(seconds=recipe.seconds, first=first), folder / name, count, rank, world)
 
 
 def task(recipe: XActorRecipe, folder: Path) -> Task:
@@ -362,6 +361,8 @@ def task(recipe: XActorRecipe, folder: Path) -> Task:
         )
     torch.manual_seed(recipe.plan.seed)
     model = Actor(recipe.config)
+    if not recipe.takes + recipe.recorded:
+        raise BadOption("there is nothing to learn from", "takes=0 recorded=0", "takes=1600")
     folders = {folder / FOLDER: recipe.takes, folder / RECORDED_FOLDER: recipe.recorded}
     takes = shards.Joined([shards.Shards(path, count) for path, count in folders.items() if count])
     if recipe.start:

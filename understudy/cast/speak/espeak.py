@@ -29,8 +29,8 @@ _PHONEME, _WORD = 7, 1  # espeak_EVENT_TYPE
 
 @dataclass(frozen=True)
 class Said:
-    """A phrase to be said: the words, espeak-ng's name of a voice ("de+f2"), words a minute (80 to 450), pitch and its
-    range (0 to 99, 50 is usual)."""
+    """A phrase to be said: the words, espeak-ng's name of a voice ("de+f2"; where festival is asked, its), words a
+    minute (80 to 450), pitch and its range (0 to 99, 50 is usual)."""
 
     text: str
     voice: str

@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+import unicodedata
 import wave
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ PATIENCE: Final = 120  # seconds
 _USUAL: Final = 165.0  # words a minute: espeak-ng's own rate
 _LOWEST: Final = 0.75  # of a speaker's own pitch: under 0.6 of it, festival writes where it must not, and falls
 _EDGE: Final = 0.03  # seconds of silence that are kept before and after a phrase
+_NUKTA: Final = MappingProxyType(
+    {f"{letter}\u093c": chr(0x0958 + k) for k, letter in enumerate("\u0915\u0916\u0917\u091c\u0921\u0922\u092b")}
+)
+"""Letters of Hindi that Unicode takes apart, and festival knows in one piece."""
 _SILENCES: Final = frozenset({"pau", "#", "##", "_", "h#", "brth"})
 
 ARPABET: Final[Mapping[str, str]] = MappingProxyType({
@@ -50,7 +55,7 @@ _INDIAN: Final = MappingProxyType({
 })  # fmt: skip
 _RUSSIAN: Final = MappingProxyType({
     "ii": "i", "yy": "ɨ", "uu": "u", "ee": "e", "oo": "o", "aa": "a", "a": "ɐ", "e": "ɪ", "i": "ɪ", "y": "ɨ", "u": "ʊ",
-    "ae": "ə", "ay": "ə", "ur": "ʊ", "c": "ts", "ch": "tɕ", "sch": "ɕ", "sh": "ʂ", "zh": "ʐ", "h": "x", "hh": "x",
+    "ae": "ɪ", "ay": "ə", "ur": "ʊ", "c": "ts", "ch": "tɕ", "sch": "ɕ", "sh": "ʂ", "zh": "ʐ", "h": "x", "hh": "x",
     "l": "ɫ", "ll": "l", **{2 * letter: letter for letter in "pbtdkgfvszmnr"},
 })  # fmt: skip
 
@@ -66,15 +71,17 @@ class Speaker:
     """In IPA, where they are not called so already."""
     letters: str = "utf-8"
     """The encoding that it reads."""
+    stress: str = "1"
+    """What it calls primary stress; "" where it tells none, and each word's first vowel has it."""
 
 
 SPEAKERS: Final[Mapping[str, Speaker]] = MappingProxyType({
     "ked": Speaker("en-us", "voice_ked_diphone", "festvox-kdlpc16k", ARPABET),
-    "lj": Speaker("fi", "voice_suo_fi_lj_diphone", "festvox-suopuhe-lj", _FINNISH, "latin-1"),
-    "mv": Speaker("fi", "voice_hy_fi_mv_diphone", "festvox-suopuhe-mv", _FINNISH, "latin-1"),
-    "ona": Speaker("ca", "voice_upc_ca_ona_hts", "festvox-ca-ona-hts", _CATALAN),
-    "hindi": Speaker("hi", "voice_hindi_NSK_diphone", "festvox-hi-nsk", _INDIAN),
-    "telugu": Speaker("te", "voice_telugu_NSK_diphone", "festvox-te-nsk", _INDIAN),
+    "lj": Speaker("fi", "voice_suo_fi_lj_diphone", "festvox-suopuhe-lj", _FINNISH, "latin-1", "2"),
+    "mv": Speaker("fi", "voice_hy_fi_mv_diphone", "festvox-suopuhe-mv", _FINNISH, "latin-1", "2"),
+    "ona": Speaker("ca", "voice_upc_ca_ona_hts", "festvox-ca-ona-hts", _CATALAN, "iso-8859-15"),
+    "hindi": Speaker("hi", "voice_hindi_NSK_diphone", "festvox-hi-nsk", _INDIAN, stress=""),
+    "telugu": Speaker("te", "voice_telugu_NSK_diphone", "festvox-te-nsk", _INDIAN, stress=""),
     "nsh": Speaker("ru", "voice_msu_ru_nsh_clunits", "festvox-ru", _RUSSIAN),
 })  # fmt: skip
 """By the name of the character: "fi+lj" is a voice."""
@@ -97,20 +104,25 @@ _SCHEME: Final = """
       utt)))
   (let ((utt (utt.synth (eval (list 'Utterance 'Text text)))))
     (utt.save.wave utt path 'riff)
-    (mapcar (lambda (x) (format t "%s %f %s\\n" (item.name x) (item.feat x "end")
-        (item.feat x "R:SylStructure.parent.stress")))
+    (mapcar (lambda (x) (format t "sound %s %f %s %s %s %s\\n" (item.name x) (item.feat x "end")
+        (item.feat x "ph_vc") (item.feat x "R:SylStructure.parent.stress")
+        (item.feat x "R:SylStructure.parent.id") (item.feat x "R:SylStructure.parent.parent.id")))
       (utt.relation.items utt 'Segment))
     (format t "said\\n")))
 """
 
 
 def said(phrases: Sequence[Said]) -> list[Raw]:
-    """All phrases, in order, by one process. `Said.pitch` of 50 is the speaker's own, 60 more an octave higher; those
-    that are learnt or cut from recordings whole (ona, nsh) keep their own pitch, and nsh its own rate.
+    """All phrases, in order, by one process; `Said.voice` is a key of `SPEAKERS`. A `pitch` of 50 is the speaker's own,
+    60 more an octave higher; those that are learnt or cut from recordings whole (ona, nsh) keep their own, and nsh its
+    own rate.
 
     Errors: `Unspoken` where festival or the voice is not installed, or does not speak."""
     if shutil.which(FESTIVAL) is None:
         raise Unspoken("festival is not installed (Debian: festival)")
+    for phrase in phrases:
+        if not any(letter.isalnum() for letter in phrase.text):  # it would fall
+            raise Unspoken(f"there is nothing to say in {phrase.text!r}")
     with tempfile.TemporaryDirectory(prefix="understudy-") as folder:
         program = Path(folder) / "say.scm"
         program.write_bytes(_SCHEME.encode() + b"".join(_asked(k, one, folder) for k, one in enumerate(phrases)))
@@ -119,20 +131,29 @@ def said(phrases: Sequence[Said]) -> list[Raw]:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unspoken(str(error)) from error
         told = done.stdout.decode("utf-8", "replace").split("said\n")
-        if len(told) != len(phrases) + 1:
-            package = SPEAKERS[phrases[len(told) - 1].voice].package
-            last = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise Unspoken(f"{last[0] if last else 'it said nothing'} (its voice is in {package})")
+        if done.returncode or len(told) != len(phrases) + 1:
+            raise Unspoken(_why(done.stderr.decode("utf-8", "replace"), done.returncode, SPEAKERS[phrases[0].voice]))
         return [_raw(Path(folder) / f"{k}.wav", told[k], SPEAKERS[one.voice]) for k, one in enumerate(phrases)]
+
+
+def _why(stderr: str, code: int, speaker: Speaker) -> str:
+    """What went wrong, from what festival said of it."""
+    if speaker.asked in stderr:
+        return f"it has no {speaker.asked}, which Debian has in {speaker.package}"
+    wrong = [line for line in stderr.splitlines() if "ERROR" in line]
+    return wrong[0] if wrong else f"it ended with {code}"
 
 
 def _asked(number: int, phrase: Said, folder: str) -> bytes:
     speaker = SPEAKERS[phrase.voice]
-    text = phrase.text.replace("\\", " ").replace('"', " ").encode(speaker.letters, "replace")
+    text = unicodedata.normalize("NFC", phrase.text.replace("\\", " ").replace('"', " "))
+    for apart, together in _NUKTA.items():
+        text = text.replace(apart, together)
     higher = max(2 ** ((phrase.pitch - 50) / 60), _LOWEST)
     numbers = f"{phrase.rate / _USUAL:.4f} {higher:.4f} {phrase.range / 50:.4f}"
     return b'(understudy_say "%s" "%s" %s "%s")\n' % (
-        speaker.asked.encode(), text, numbers.encode(), f"{folder}/{number}.wav".encode(),
+        speaker.asked.encode(), text.encode(speaker.letters, "replace"), numbers.encode(),
+        f"{folder}/{number}.wav".encode(),
     )  # fmt: skip
 
 
@@ -140,7 +161,7 @@ def _raw(path: Path, told: str, speaker: Speaker) -> Raw:
     """Without most of the silence at both ends, of which some voices make much."""
     with wave.open(str(path)) as file:
         rate, samples = file.getframerate(), file.readframes(file.getnframes())
-    sounds = list(_sounds(told, speaker.sounds))
+    sounds = list(_sounds(told, speaker))
     spoken = [k for k, (_, _, name) in enumerate(sounds) if name]
     if not spoken:
         raise Unspoken("no sound came out")
@@ -151,15 +172,24 @@ def _raw(path: Path, told: str, speaker: Speaker) -> Raw:
     return Raw(rate, samples[2 * first : 2 * last], (*events, (round(kept[-1][1] * rate) - first, "")), ())
 
 
-def _sounds(told: str, names: Mapping[str, str]) -> Iterator[tuple[float, float, str]]:
-    """When each sound begins and ends, and what it is in IPA, "" for silence; with its mark of stress."""
-    start = 0.0
+def _sounds(told: str, speaker: Speaker) -> Iterator[tuple[float, float, str]]:
+    """When each sound begins and ends, and what it is in IPA, "" for silence; the first vowel of a stressed syllable
+    with its mark of stress."""
+    start, marked, before = 0.0, set[str](), ""
     for line in told.splitlines():
         pieces = line.split()
-        if len(pieces) == 3:
-            name, end = pieces[0], float(pieces[1])
-            plain = name.rstrip(":")
-            plain = plain if plain in names else plain.rstrip("0123456789") or plain  # Catalan's stressed "e1"
-            stress = "ˈ" if pieces[2] in ("1", "2") else ""
-            yield start, end, "" if name in _SILENCES else stress + names.get(plain, plain)
-            start = end
+        if len(pieces) != 7 or pieces[0] != "sound":
+            continue
+        name, end, vowel, stress, syllable, word = pieces[1], float(pieces[2]), *pieces[3:]
+        plain = name.rstrip(":")
+        plain = plain if plain in speaker.sounds else plain.rstrip("0123456789") or plain  # Catalan's stressed "e1"
+        sound = "" if name in _SILENCES else speaker.sounds.get(plain, plain)
+        if sound == "β" and before in ("", "m", "n"):
+            sound = "b"  # only between vowels and their like do lips not touch
+        before = sound
+        group = syllable if speaker.stress else word
+        if vowel == "+" and group not in marked and stress == (speaker.stress or stress):
+            marked.add(group)
+            sound = f"ˈ{sound}"
+        yield start, end, sound
+        start = end

@@ -135,12 +135,14 @@ class Speech:
 def speak(voice: Voice, phrases: Sequence[Phrase], *, after: float = 0.6) -> Speech:
     """Phrases one after the other, each in its mood; `after` seconds of silence at the end.
 
-    Errors: `ImportError` without espeakng_loader, `BadOption` for a voice that there is not here."""
+    Errors: `ImportError` without espeakng_loader, if it is to speak; `BadOption` for a voice that there is not here."""
     if not phrases or not any(phrase.text.strip() for phrase in phrases):
         raise BadOption("there is nothing to say", "no words", "some words in quotes")
     for phrase in phrases:
         if phrase.mood not in MOODS:
             raise BadOption(f"no mood is called {phrase.mood}", remedy=f"one of {', '.join(MOODS)}")
+    if voice.recorded and (own := festival.SPEAKERS[voice.variant].language) != voice.language:
+        raise BadOption(f"{voice.variant} does not speak {voice.language}", remedy=f"{own}+{voice.variant}")
     engine = festival if voice.recorded else espeak
     try:
         raw = engine.said([_asked(voice, phrase) for phrase in phrases])
@@ -192,8 +194,8 @@ def _joined(raw: Sequence[Raw], phrases: Sequence[Phrase], after: float) -> Spee
 
 
 def _phones(sound: Raw, begin: int, rate: int, phrase: int, short: float) -> Iterator[Phone]:
-    """The sounds of a phrase that is said `short` times faster than it was. espeak-ng says when each begins; it ends
-    where the next one does."""
+    """The sounds of a phrase that is said `short` times faster than it was. Each ends where the next one
+    begins."""
     last = round(len(sound.samples) / 2 / short)
     events = [
         (round(at / short), name)
