@@ -4,8 +4,10 @@
 #
 # What to expect: docs/training.md, which has what was measured and when. Nothing is downloaded. Room needed: 9 GB.
 #
-#   runs/small_cpu.sh              an hour for the autoencoder, eight for X-Portrait, as many for X-Portrait 2, two for X-Actor
+#   runs/small_cpu.sh              an hour for the autoencoder, eight for X-Portrait, as many for X-Portrait 2, an hour for
+#                                  the decoder again, two for X-Actor
 #   HOURS=16 runs/small_cpu.sh     or longer
+#   RECORDED=1200 runs/small_cpu.sh                X-Actor learns from festival's voices, too (docs/x-actor.md says which)
 #   OUT=/elsewhere THREADS=4 DEVICE=cuda runs/small_cpu.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +16,13 @@ OUT="${OUT:-journal}"
 HOURS="${HOURS:-8}"
 THREADS="${THREADS:-2}" # 1 where another program keeps a core busy: spin barriers make two slower than one
 DEVICE="${DEVICE:-auto}"
+RECORDED="${RECORDED:-0}"
 UNDERSTUDY="${UNDERSTUDY:-python -m understudy}"
+if [ "$RECORDED" != 0 ]; then # what is missing is to be known now, and not after 18 hours
+    python -c 'from understudy.cast.speak.espeak import Said
+from understudy.cast.speak.festival import SPEAKERS, said
+for name in SPEAKERS: said([Said("12", name, 165, 50, 50)])'
+fi
 if [ "$UNDERSTUDY" != "${UNDERSTUDY% -m understudy}" ] && ! ${UNDERSTUDY% -m understudy} -c "import espeakng_loader"; then
     echo 'X-Actor learns from a cast that speaks: pip install "understudy[tts]" first' >&2 # and not after 17 hours
     exit 1
@@ -45,10 +53,7 @@ $UNDERSTUDY train autoencoder-small-finish "start=$OUT/autoencoder-small/autoenc
     --out "$OUT/autoencoder-small-finish" --shards "$OUT/shards" --device "$DEVICE" --threads "$THREADS" --budget 45m
 
 # 5. X-Actor: the cast speaks (pip install "understudy[tts]"), then an actor learns to act what is said. Sheets show curves
-#    of held-out voices: true ones grey, performed ones red. Festival's recorded voices (docs/x-actor.md says which
-#    packages) make it hear other synthesisers and people better; without them it learns from espeak-ng's alone.
-RECORDED=1200
-command -v festival >/dev/null || RECORDED=0
+#    of held-out voices: true ones grey, performed ones red.
 $UNDERSTUDY train x-actor-small "recorded=$RECORDED" --out "$OUT/x-actor-small" --shards "$OUT/shards" \
     --device "$DEVICE" --threads "$THREADS" --budget "${ACTOR:-2h}"
 
