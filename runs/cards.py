@@ -38,9 +38,11 @@ NOBODY: Final = "It knows the cast. On photos it is out of its world. It is not 
 WORDS: Final[Mapping[str, Words]] = {
     "autoencoder-small": Words(
         "Pictures of 256x256 to 32 channels of 16x16 latents and back; shared by all small models.",
-        CAST,
-        "44 minutes on one CPU core",
-        NOBODY + " Thin things (frames of glasses, lashes) come back soft.",
+        "made-up people drawn by this project's own program (`understudy cast`), and what X-Portrait small and "
+        "X-Portrait 2 small, which learnt from the same, answer about others of them; no person and no picture of one "
+        "had a part in it",
+        "44 minutes on one CPU core, and the decoder alone 52 more (docs/training.md)",
+        NOBODY + " What generators are unsure of it draws sharper than they know it.",
     ),
     "x-portrait-small": Words(
         "A portrait of the cast performs what the pictures of a driver show, by diffusion: X-Portrait at a small size.",
