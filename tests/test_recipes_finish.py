@@ -66,6 +66,19 @@ def test_only_the_decoder_learns_and_half_of_what_it_hears_is_said(tmp_path: Pat
     assert after.about.config.scale == before.about.config.scale
 
 
+def test_what_is_kept_lies_between_what_was_and_what_was_learnt(tmp_path: Path) -> None:
+    recipe = toy(tmp_path)
+    list(prepare(recipe, tmp_path))
+    found = [weights.load(Path(recipe.start)).tensors]
+    for kept in (0.0, 0.25, 1.0):
+        run(replace(recipe, kept=kept), tmp_path, tmp_path / str(kept))
+        found.append(weights.load(tmp_path / str(kept) / f"{recipe.name}.safetensors").tensors)
+    name = "decoder.conv_in.weight"
+    begun, none, some, all_of_it = (tensors[name].float() for tensors in found)
+    assert torch.allclose(none, begun, atol=1e-6) and not torch.allclose(all_of_it, begun, atol=1e-4)
+    assert torch.allclose(some, torch.lerp(begun, all_of_it, 0.25), atol=1e-5)
+
+
 def test_what_was_said_is_decoded_as_drawing_decodes_it(tmp_path: Path) -> None:
     """The latents that a decoder is given in training are those that it is given in films."""
     recipe = toy(tmp_path)

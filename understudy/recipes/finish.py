@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -49,6 +50,9 @@ class FinishRecipe(AutoencoderRecipe):
     """Files of weights, or the names of shipped ones, with + between them; each answers its share of the questions."""
     said: int
     """Answers, made ahead; the last `judged` of them are held out."""
+    kept: float
+    """How much of what was learnt is kept, weight by weight, 0 to 1: a critic that is not held back scratches where a
+    generator knows nothing. What is judged is what is kept."""
 
 
 def finish_small() -> FinishRecipe:
@@ -68,7 +72,7 @@ def finish_small() -> FinishRecipe:
         "judged": 64,
     }
     names = "x-portrait-small.safetensors+x-portrait-2-small.safetensors"
-    return FinishRecipe(**{**same, **changed}, generators=names, said=4096)
+    return FinishRecipe(**{**same, **changed}, generators=names, said=4096, kept=0.5)
 
 
 def prepare(
@@ -157,12 +161,13 @@ class Heard:
 class Finals(autoencoder.Exam):
     """Held-out pictures by way of the encoder, as always, and answers of the generators that were held out."""
 
-    def __init__(self, recipe: FinishRecipe, scale: float, answers: Batch) -> None:
-        super().__init__(replace(recipe, judged=_JUDGED), scale)
-        self.recipe, self.answers = recipe, answers
+    def __init__(self, recipe: FinishRecipe, begun: weights.Weights, answers: Batch) -> None:
+        super().__init__(replace(recipe, judged=_JUDGED), recipe.config.scale)
+        self.recipe, self.answers, self.begun, self.share = recipe, answers, begun.tensors, recipe.kept
 
     def judge(self, model: Pair) -> Judgement:
         """As of an autoencoder; and `said_psnr`, `said_psnr_fine`, `said_sharpness` of answers."""
+        model = self._kept(model)
         judged = super().judge(model)
         truth, places = autoencoder.pixels(self.answers), attention(self.answers, 1.0) - 1
         device = model.autoencoder.quant_conv.weight.device
@@ -177,7 +182,19 @@ class Finals(autoencoder.Exam):
             "said_sharpness": sharpness(result, truth, places),
         }
         few = slice(0, None, max(len(truth) // 8, 1))
-        return Judgement(self.scores, {**judged.sheets, "said": tiled([truth[few] / 2 + 0.5, result[few] / 2 + 0.5])})
+        sheet = tiled([truth[few] / 2 + 0.5, result[few] / 2 + 0.5])
+        return Judgement(self.scores, {**judged.sheets, "said": sheet})
+
+    def keep(self, model: Pair, folder: Path, step: int) -> None:
+        """As of an autoencoder: what is kept of what was learnt."""
+        super().keep(self._kept(model), folder, step)
+
+    def _kept(self, model: Pair) -> Pair:
+        mean = deepcopy(model)
+        learnt = model.autoencoder.state_dict()
+        own = {name: torch.lerp(self.begun[name].to(value), value, self.share) for name, value in learnt.items()}
+        mean.autoencoder.load_state_dict(own)
+        return mean
 
 
 def task(recipe: FinishRecipe, folder: Path) -> Task:
@@ -187,12 +204,12 @@ def task(recipe: FinishRecipe, folder: Path) -> Task:
     if learnt_from <= 0 or learnt_from % _ASKED or not recipe.pictures:
         seen = f"said={recipe.said}, judged={recipe.judged}, pictures={recipe.pictures}"
         raise BadOption(f"A decoder learns from pictures and from answers in groups of {_ASKED}", seen, "said=4096")
-    config = replace(recipe.config, scale=weights.load(found(recipe.start)).about.config.scale)
-    recipe = replace(recipe, config=config)
+    begun = weights.load(found(recipe.start))
+    recipe = replace(recipe, config=replace(recipe.config, scale=begun.about.config.scale))
     said = shards.Shards(folder / FOLDER, recipe.said)
     held_out = said.at(range(recipe.said - recipe.judged, recipe.said))
     learnt = shards.Shuffled(shards.Shards(folder / FOLDER, learnt_from), recipe.plan.seed)
-    whole = autoencoder.taught(recipe, folder, Finals(recipe, config.scale, held_out))
+    whole = autoencoder.taught(recipe, folder, Finals(recipe, begun, held_out))
     assert isinstance(whole.data, Pictures)
     return replace(
         whole,
