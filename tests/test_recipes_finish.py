@@ -16,7 +16,7 @@ from understudy.data import shards
 from understudy.data.ensemble import Ensembles
 from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder
-from understudy.recipes import autoencoder
+from understudy.recipes import autoencoder, finish
 from understudy.recipes.finish import EACH, FOLDER, FinishRecipe, finish_small, prepare, task
 from understudy.train.loop import Step, train
 
@@ -39,23 +39,37 @@ def toy(folder: Path, **others: object) -> FinishRecipe:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two generators of chance, and what they have said."""
+    folder = tmp_path_factory.mktemp("finish")
+    recipe = toy(folder)
+    assert [*prepare(recipe, folder)][-1] == (recipe.said, recipe.said)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are drawn for every exam."""
+    monkeypatch.setattr(finish, "_JUDGED", 3)
+
+
 def run(recipe: FinishRecipe, folder: Path, out: Path) -> list[Step]:
     with closing(train(task(recipe, folder), out, device="cpu")) as going:  # type: ignore[type-var]
         return list(going)
 
 
-def test_only_the_decoder_learns_and_half_of_what_it_hears_is_said(tmp_path: Path) -> None:
-    recipe = toy(tmp_path)
-    assert [*prepare(recipe, tmp_path)][-1] == (recipe.said, recipe.said)
-    said = shards.Shards(tmp_path / FOLDER).at(range(recipe.said))
+def test_only_the_decoder_learns_and_half_of_what_it_hears_is_said(ground: Path, tmp_path: Path) -> None:
+    recipe = toy(ground)
+    said = shards.Shards(ground / FOLDER).at(range(recipe.said))
     one, other = said["latent"][:32], said["latent"][32:64]  # an ensemble each, of two generators
     assert not torch.equal(one, other) and said["picture"].shape == (recipe.said, 3, SIZE, SIZE)
     learnt = Ensembles(size=SIZE).batch(range(32))["picture"]
     assert not any((picture == learnt).flatten(1).all(1).any() for picture in said["picture"])  # other people
-    batch = task(recipe, tmp_path).data.batch(range(4))
+    batch = task(recipe, ground).data.batch(range(4))
     assert batch["said"].tolist() == [False, True, False, True]
     assert not batch["latent"][0].any() and batch["latent"][1].any()
-    last = run(recipe, tmp_path, tmp_path / "out")[-1]
+    last = run(recipe, ground, tmp_path / "out")[-1]
     assert {"psnr", "sharpness", "said_psnr", "said_psnr_fine", "said_sharpness"} <= set(last.scores)
     before, after = (
         weights.load(path) for path in (Path(recipe.start), tmp_path / "out" / f"{recipe.name}.safetensors")
@@ -66,12 +80,11 @@ def test_only_the_decoder_learns_and_half_of_what_it_hears_is_said(tmp_path: Pat
     assert after.about.config.scale == before.about.config.scale
 
 
-def test_what_is_kept_lies_between_what_was_and_what_was_learnt(tmp_path: Path) -> None:
-    recipe = toy(tmp_path)
-    list(prepare(recipe, tmp_path))
+def test_what_is_kept_lies_between_what_was_and_what_was_learnt(ground: Path, tmp_path: Path) -> None:
+    recipe = toy(ground)
     found = [weights.load(Path(recipe.start)).tensors]
     for kept in (0.0, 0.25, 1.0):
-        run(replace(recipe, kept=kept), tmp_path, tmp_path / str(kept))
+        run(replace(recipe, kept=kept), ground, tmp_path / str(kept))
         found.append(weights.load(tmp_path / str(kept) / f"{recipe.name}.safetensors").tensors)
     name = "decoder.conv_in.weight"
     begun, none, some, all_of_it = (tensors[name].float() for tensors in found)
@@ -79,11 +92,9 @@ def test_what_is_kept_lies_between_what_was_and_what_was_learnt(tmp_path: Path) 
     assert torch.allclose(some, torch.lerp(begun, all_of_it, 0.25), atol=1e-5)
 
 
-def test_what_was_said_is_decoded_as_drawing_decodes_it(tmp_path: Path) -> None:
+def test_what_was_said_is_decoded_as_drawing_decodes_it(ground: Path) -> None:
     """The latents that a decoder is given in training are those that it is given in films."""
-    recipe = toy(tmp_path)
-    list(prepare(recipe, tmp_path))
-    whole = task(recipe, tmp_path)
+    whole = task(toy(ground), ground)
     batch, net = whole.data.batch([0, 1]), whole.model.autoencoder
     assert net.config.scale == pytest.approx(0.7)
     own = torch.randn(2, 2, 8, 8)
@@ -92,13 +103,12 @@ def test_what_was_said_is_decoded_as_drawing_decodes_it(tmp_path: Path) -> None:
     assert torch.equal(net.decode(batch["latent"][1:].float()), net.reconstruct(given[1:]).float())
 
 
-def test_answers_of_others_are_refused(tmp_path: Path) -> None:
-    recipe = toy(tmp_path)
-    list(prepare(recipe, tmp_path))
-    (tmp_path / "coded.safetensors").rename(tmp_path / "another.safetensors")
-    list(prepare(replace(recipe, generators=recipe.generators.replace("coded", "another")), tmp_path))  # the same net
+def test_answers_of_others_are_refused(ground: Path) -> None:
+    recipe = toy(ground)
+    (ground / "another.safetensors").write_bytes((ground / "coded.safetensors").read_bytes())
+    list(prepare(replace(recipe, generators=recipe.generators.replace("coded", "another")), ground))  # the same net
     with pytest.raises(BadOption, match="other samples"):
-        list(prepare(replace(recipe, generators=recipe.generators.split("+")[0]), tmp_path))
+        list(prepare(replace(recipe, generators=recipe.generators.split("+")[0]), ground))
 
 
 def test_too_few_answers_are_refused(tmp_path: Path) -> None:
