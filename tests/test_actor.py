@@ -224,6 +224,8 @@ def test_nonsense_is_refused() -> None:
         replace(TOY, context=9)
     with pytest.raises(BadOption, match="cleaner"):
         replace(TEMPO, stabilise=0.2)
+    with pytest.raises(BadOption, match="no performance has the order 3"):
+        replace(TEMPO, order=3)
     with pytest.raises(BadOption, match="mood"):
         Wishes(mood="bored")  # type: ignore[arg-type]
     with pytest.raises(BadOption, match="lively"):

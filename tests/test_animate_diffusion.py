@@ -388,6 +388,7 @@ def test_strangers_are_warned_of(place: Path, portrait: Path, toy: None) -> None
         ({"psnr": 4.0, "foreign_below": seen - 1}, False, None),
         ({"psnr": 4.0, "foreign_below": seen + 1}, False, "not one of the cast"),
         ({"psnr": 4.0, "foreign_below": seen + 1}, True, None),
+        ({"psnr": seen + SLACK + 1, "foreign_below": seen - 1}, False, "not one of the cast"),  # the stricter counts
         ({}, False, "never measured"),
     ):
         about = (replace(known.abouts[0], figures=figures), known.abouts[1])

@@ -138,6 +138,8 @@ def test_a_speaker_who_cannot_speak_is_explained(monkeypatch: pytest.MonkeyPatch
         speak(Voice("fi", "lj"), [Phrase("...")])
     wrong = "US_db: warning redefining\nSIOD ERROR: unbound variable : voice_suo_fi_lj_diphone"
     assert "festvox-suopuhe-lj" in festival._why(wrong, 255, festival.SPEAKERS["lj"])
+    other = "SIOD ERROR: voice_suo_fi_lj_diphone: no such file"  # which is no reason to look for a package
+    assert festival._why(other, 255, festival.SPEAKERS["lj"]) == other
     assert festival._why("", -11, festival.SPEAKERS["lj"]) == "it ended with -11"
 
 

@@ -138,7 +138,7 @@ def said(phrases: Sequence[Said]) -> list[Raw]:
 
 def _why(stderr: str, code: int, speaker: Speaker) -> str:
     """What went wrong, from what festival said of it."""
-    if speaker.asked in stderr:
+    if f"unbound variable : {speaker.asked}" in stderr:
         return f"it has no {speaker.asked}, which Debian has in {speaker.package}"
     wrong = [line for line in stderr.splitlines() if "ERROR" in line]
     return wrong[0] if wrong else f"it ended with {code}"
