@@ -14,7 +14,7 @@ import torch
 
 from understudy.cast.how import INDEX
 from understudy.cast.landmarks import NAMES
-from understudy.cast.speak import acting, festival, mouth
+from understudy.cast.speak import acting, festival, invented, mouth
 from understudy.cast.speak.acting import Temper
 from understudy.cast.speak.lines import (
     HELD_OUT,
@@ -27,7 +27,7 @@ from understudy.cast.speak.lines import (
     vocabulary,
 )
 from understudy.cast.speak.take import Take
-from understudy.cast.speak.timbre import Timbre, coloured
+from understudy.cast.speak.timbre import PLAIN, Timbre, coloured
 from understudy.cast.speak.voice import MOODS, Phone, Phrase, Speech, Voice, bare, speak
 from understudy.errors import BadOption
 
@@ -226,13 +226,49 @@ def test_another_seed_is_another_performance_of_the_same_lips() -> None:
 
 def test_scripts_hold_out_voices_and_words() -> None:
     learnt, held = [script(n).voice for n in range(60)], [script(HELD_OUT + n).voice for n in range(20)]
-    assert {voice.variant for voice in learnt} <= set(VARIANTS) and {v.variant for v in held} <= set(UNSEEN_VARIANTS)
+    brought = {voice.variant for voice in learnt if invented.number_of(voice.variant) is None}
+    assert brought and brought <= set(VARIANTS) and {v.variant for v in held} <= set(UNSEEN_VARIANTS)
+    assert 20 < sum(invented.number_of(voice.variant) is not None for voice in learnt) < 60
+    assert all(voice.timbre == PLAIN for voice in (*learnt, *held))
     assert not set(vocabulary("en-us", True)) & set(vocabulary("en-us", False))
     assert script(3) == script(3) and script(3) != script(4)
     assert {voice.language for voice in learnt} <= set(LANGUAGES)
     recorded = [script(RECORDED + n).voice for n in range(60)]
     assert {voice.variant for voice in recorded} == set(festival.SPEAKERS) and all(v.recorded for v in recorded)
+    assert len({voice.timbre for voice in recorded}) == 60
     assert not any(voice.recorded for voice in [*learnt, *held])
+
+
+def test_invented_voices_say_the_same_and_sound_otherwise() -> None:
+    pytest.importorskip("espeakng_loader")
+    assert invented.character(3) == invented.character(3) != invented.character(4)
+    assert [invented.number_of(name) for name in ("made12", "made", "m1", "made-1", "made²")] == [12, *[None] * 4]
+    plain, one, again, other = (
+        speak(Voice("en-us", name), [Phrase("Peter bought a map")]) for name in ("", "made3", "made3", "made4")
+    )
+    sounds = [[phone.symbol for phone in speech.phones] for speech in (plain, one, again, other)]
+    assert all(each == sounds[0] for each in sounds)
+    assert np.array_equal(one.samples, again.samples)
+    assert not any(
+        len(a.samples) == len(b.samples) and np.allclose(a.samples, b.samples)
+        for a, b in ((plain, one), (one, other), (plain, other))
+    )
+
+
+def test_a_timbre_of_ones_own_is_heard_in_every_mood() -> None:
+    pytest.importorskip("espeakng_loader")
+    phrases = [Phrase("a map", "neutral"), Phrase("a map", "sad")]
+    plain = speak(Voice("en-us", ""), phrases)
+    small = speak(Voice("en-us", "", timbre=Timbre(short=1.15)), phrases)
+    for own, other in zip(plain.phrases, small.phrases, strict=True):
+        assert other.end - other.start == pytest.approx(own.end - own.start, rel=0.1)  # as fast as before,
+    assert centre(small) > 1.05 * centre(plain)  # but higher
+
+
+def centre(speech: Speech) -> float:
+    """Of the spectrum, in hertz."""
+    power = np.abs(np.fft.rfft(speech.samples)) ** 2
+    return float((power * np.fft.rfftfreq(len(speech.samples), 1 / speech.rate)).sum() / power.sum())
 
 
 def test_texts_are_cut_at_sentences_and_moods() -> None:

@@ -96,7 +96,9 @@ def speak(
     voice: Annotated[
         str,
         typer.Option(
-            "--voice", help="Language and character of espeak-ng, such as en-us+f2, de, fr+m3; or of festival, fi+lj."
+            "--voice",
+            help="Language and character of espeak-ng, such as en-us+f2, de, fr+m3; one that nobody has, en-us+made17; "
+            "or of festival, fi+lj.",
         ),
     ] = "en-us",
     mood: Annotated[str, typer.Option("--mood", help="neutral, happy, sad, angry or surprised.")] = "neutral",

@@ -126,7 +126,7 @@ def x_actor_small_recipe() -> XActorRecipe:
         ),
         start="",
         config=config,
-        takes=1600,
+        takes=3200,
         recorded=0,
         seconds=16,
         frames=config.context + config.chunk,
@@ -362,7 +362,7 @@ def task(recipe: XActorRecipe, folder: Path) -> Task:
     torch.manual_seed(recipe.plan.seed)
     model = Actor(recipe.config)
     if not recipe.takes + recipe.recorded:
-        raise BadOption("there is nothing to learn from", "takes=0 recorded=0", "takes=1600")
+        raise BadOption("there is nothing to learn from", "takes=0 recorded=0", "takes=3200")
     folders = {folder / FOLDER: recipe.takes, folder / RECORDED_FOLDER: recipe.recorded}
     takes = shards.Joined([shards.Shards(path, count) for path, count in folders.items() if count])
     if recipe.start:

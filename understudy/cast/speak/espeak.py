@@ -12,7 +12,9 @@ import ctypes
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,12 +57,12 @@ class Unspoken(Exception):
     """It did not speak. The words say why."""
 
 
-def said(phrases: Sequence[Said]) -> list[Raw]:
-    """All phrases, in order, by one process. Raises `ImportError` where espeakng_loader is not installed, and
-    `Unspoken`."""
+def said(phrases: Sequence[Said], characters: Mapping[str, str]) -> list[Raw]:
+    """All phrases, in order, by one process. `characters`: files of variants that espeak-ng does not bring, by name.
+    Raises `ImportError` where espeakng_loader is not installed, and `Unspoken`."""
     if find_spec("espeakng_loader") is None:
         raise ModuleNotFoundError("No module named 'espeakng_loader'", name="espeakng_loader")
-    asked = json.dumps([asdict(phrase) for phrase in phrases]).encode()
+    asked = json.dumps({"phrases": [asdict(phrase) for phrase in phrases], "characters": dict(characters)}).encode()
     try:
         done = subprocess.run(
             [sys.executable, str(Path(__file__))], input=asked, capture_output=True, timeout=PATIENCE, check=False
@@ -104,11 +106,33 @@ class _Event(ctypes.Structure):
     )
 
 
-def _speak(phrases: Sequence[Said], out: BinaryIO) -> None:
+@contextmanager
+def _data(brought: Path, characters: Mapping[str, str]) -> Iterator[Path]:
+    """espeak-ng's data as it brings them; with other characters, a folder of links to them and these."""
+    if not characters:
+        yield brought
+        return
+    with tempfile.TemporaryDirectory(prefix="understudy-voices-") as place:
+        folder = Path(place)
+        variants = folder / "voices" / "!v"
+        variants.mkdir(parents=True)
+        for source, into in ((brought, folder), (brought / "voices", folder / "voices")):
+            for one in source.iterdir():
+                if not (into / one.name).exists():
+                    (into / one.name).symlink_to(one)
+        for name, text in characters.items():
+            (variants / name).write_text(text, encoding="utf-8")
+        for one in (brought / "voices" / "!v").iterdir():
+            if not (variants / one.name).exists():
+                (variants / one.name).symlink_to(one)
+        yield folder
+
+
+def _speak(phrases: Sequence[Said], out: BinaryIO, data: Path) -> None:
     import espeakng_loader
 
     library = ctypes.CDLL(espeakng_loader.get_library_path())
-    rate = library.espeak_Initialize(_SILENT, 0, espeakng_loader.get_data_path().encode(), _IPA)
+    rate = library.espeak_Initialize(_SILENT, 0, str(data).encode(), _IPA)
     if rate <= 0:
         raise SystemExit(f"espeak-ng could not be started: {rate}")
     parts: list[bytes] = []
@@ -151,6 +175,14 @@ def _speak(phrases: Sequence[Said], out: BinaryIO) -> None:
         out.write(json.dumps(head).encode() + b"\n" + wave)
 
 
-if __name__ == "__main__":
-    _speak([Said(**one) for one in json.load(sys.stdin)], sys.stdout.buffer)
+def _main() -> None:
+    import espeakng_loader
+
+    asked = json.load(sys.stdin)
+    with _data(Path(espeakng_loader.get_data_path()), asked["characters"]) as data:
+        _speak([Said(**one) for one in asked["phrases"]], sys.stdout.buffer, data)
     sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    _main()

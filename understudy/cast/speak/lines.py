@@ -15,9 +15,11 @@ from typing import Final
 
 import numpy as np
 
+from understudy.cast.speak import invented
 from understudy.cast.speak.acting import Temper
 from understudy.cast.speak.festival import SPEAKERS
 from understudy.cast.speak.take import Take
+from understudy.cast.speak.timbre import PLAIN, Timbre
 from understudy.cast.speak.voice import MOODS, Mood, Phrase, Voice, speak
 
 WORDS: Final[Mapping[str, str]] = MappingProxyType({
@@ -109,7 +111,8 @@ RECORDED: Final = 500_000
 HELD_OUT: Final = 1_000_000
 """Takes from this number on have voices, languages and words that nobody learns from."""
 _EVERY: Final = 7  # of the words of a language that is learnt from, one in so many is held out
-_PURPOSE: Final = 0x6C696E65
+_INVENTED: Final = 0.7  # of espeak-ng's voices that are learnt from
+_PURPOSE, _OWN_PURPOSE = 0x6C696E65, 0x6F776E65
 
 
 @dataclass(frozen=True)
@@ -131,9 +134,13 @@ def script(number: int, seconds: float = 16.0, mood: Mood | None = None) -> Scri
     if RECORDED <= number < HELD_OUT:
         variant = tuple(SPEAKERS)[chance.integers(len(SPEAKERS))]
         language = SPEAKERS[variant].language
+    apart = np.random.default_rng([_OWN_PURPOSE, number])  # so that held-out takes stay what they were
+    if number < RECORDED and apart.random() < _INVENTED:
+        variant = f"{invented.NAME}{number}"
     voice = Voice(
         language=language,
         variant=variant,
+        timbre=_own(apart) if RECORDED <= number < HELD_OUT else PLAIN,
         rate=int(np.clip(chance.normal(165, 28), 105, 250)),
         pitch=int(np.clip(chance.normal(50, 16), 12, 90)),
         range=int(np.clip(chance.normal(55, 16), 20, 95)),
@@ -202,6 +209,18 @@ def _sentences(text: str) -> list[str]:
             found.append(" ".join(words))
             words = []
     return [*found, *([" ".join(words)] if words else [])]
+
+
+def _own(chance: np.random.Generator) -> Timbre:
+    """What a speaker of festival's, of whom there are few, is made into: somebody of another throat, brighter or
+    duller, and now and then rough or breathy. So no mood is known by what a voice sounds like, but by what changes."""
+    rough, breath = (float(chance.random()) if chance.random() < 0.25 else 0.0 for _ in range(2))
+    return Timbre(
+        bright=float(chance.normal(0, 1.3)),
+        short=float(np.exp(np.clip(chance.normal(0, 0.06), -0.13, 0.13))),
+        rough=0.25 * rough,
+        breath=0.015 * breath,
+    )
 
 
 def _mood(chance: np.random.Generator) -> Mood:

@@ -50,6 +50,16 @@ class Timbre:
             breath=self.breath * strength,
         )
 
+    def on(self, own: Timbre) -> Timbre:
+        """This, of a voice that has a timbre of its own."""
+        return Timbre(
+            bright=self.bright + own.bright,
+            short=self.short * own.short,
+            trembling=self.trembling + own.trembling,
+            rough=self.rough + own.rough,
+            breath=self.breath + own.breath,
+        )
+
 
 PLAIN: Final = Timbre()
 

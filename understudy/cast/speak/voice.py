@@ -13,7 +13,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from understudy.cast.speak import espeak, festival
+from understudy.cast.speak import espeak, festival, invented
 from understudy.cast.speak.espeak import Raw, Said, Unspoken
 from understudy.cast.speak.timbre import PLAIN, Timbre, coloured
 from understudy.errors import BadOption
@@ -57,13 +57,15 @@ DELIVERIES: Final[Mapping[Mood, Delivery]] = MappingProxyType({
 @dataclass(frozen=True)
 class Voice:
     """Somebody's voice. `language` as espeak-ng calls it ("en-us", "de"), `variant` one of its characters ("f2", "m3",
-    "" for its plain one) or one of `festival.SPEAKERS` ("ked"), `rate` words a minute, `pitch` and `range` 0 to 99."""
+    "" for its plain one), one that is `invented` ("made17") or one of `festival.SPEAKERS` ("ked"), `rate` words a
+    minute, `pitch` and `range` 0 to 99, `timbre` what it sounds like without any mood."""
 
     language: str
     variant: str
     rate: int = 165
     pitch: int = 50
     range: int = 50
+    timbre: Timbre = PLAIN
 
     @property
     def recorded(self) -> bool:
@@ -143,33 +145,39 @@ def speak(voice: Voice, phrases: Sequence[Phrase], *, after: float = 0.6) -> Spe
             raise BadOption(f"no mood is called {phrase.mood}", remedy=f"one of {', '.join(MOODS)}")
     if voice.recorded and (own := festival.SPEAKERS[voice.variant].language) != voice.language:
         raise BadOption(f"{voice.variant} does not speak {voice.language}", remedy=f"{own}+{voice.variant}")
-    engine = festival if voice.recorded else espeak
+    asked = [_asked(voice, phrase) for phrase in phrases]
     try:
-        raw = engine.said([_asked(voice, phrase) for phrase in phrases])
+        raw = festival.said(asked) if voice.recorded else espeak.said(asked, _characters(voice))
     except Unspoken as error:
         raise BadOption(
             f"{'festival' if voice.recorded else 'espeak-ng'} did not speak as {voice.name}",
             str(error),
             "another voice, such as en-us or de+f2",
         ) from error
-    return _joined(raw, phrases, after)
+    return _joined(raw, phrases, voice.timbre, after)
+
+
+def _characters(voice: Voice) -> dict[str, str]:
+    number = invented.number_of(voice.variant)
+    return {} if number is None else {voice.variant: invented.character(number)}
 
 
 def _asked(voice: Voice, phrase: Phrase) -> Said:
     how, much = DELIVERIES[phrase.mood], phrase.strength
+    pace = how.rate**much / how.timbre.at(much).on(voice.timbre).short
     text = phrase.text.strip()
     if not text.endswith((".", "!", "?", ",", ";", ":", "…")):
         text += how.ending if much > 0.3 else "."
     return Said(
         text=text,
         voice=voice.variant if voice.recorded else voice.name,
-        rate=int(np.clip(round(voice.rate * (how.rate / how.timbre.short) ** much), 80, 400)),
+        rate=int(np.clip(round(voice.rate * pace), 80, 400)),
         pitch=int(np.clip(round(voice.pitch + how.pitch * much), 0, 99)),
         range=int(np.clip(round(voice.range * how.range**much), 0, 99)),
     )
 
 
-def _joined(raw: Sequence[Raw], phrases: Sequence[Phrase], after: float) -> Speech:
+def _joined(raw: Sequence[Raw], phrases: Sequence[Phrase], own: Timbre, after: float) -> Speech:
     rate = raw[0].rate
     parts: list[npt.NDArray[np.float64]] = []
     phones: list[Phone] = []
@@ -179,7 +187,7 @@ def _joined(raw: Sequence[Raw], phrases: Sequence[Phrase], after: float) -> Spee
         how = DELIVERIES[phrase.mood]
         silence = round(rate * max(phrase.pause, 0) * (1 + (how.pause - 1) * phrase.strength))
         gain = 10 ** (how.gain * phrase.strength / 20) / 32768
-        timbre = how.timbre.at(phrase.strength)
+        timbre = how.timbre.at(phrase.strength).on(own)
         wave = coloured(np.frombuffer(sound.samples, np.int16).astype(np.float64) * gain, rate, timbre, seed=number)
         parts += [np.zeros(silence), wave]
         begin = done + silence
