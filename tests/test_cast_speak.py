@@ -14,7 +14,7 @@ import torch
 
 from understudy.cast.how import INDEX
 from understudy.cast.landmarks import NAMES
-from understudy.cast.speak import acting, festival, invented, mouth
+from understudy.cast.speak import acting, espeak, festival, invented, mouth
 from understudy.cast.speak.acting import Temper
 from understudy.cast.speak.lines import (
     HELD_OUT,
@@ -241,7 +241,8 @@ def test_scripts_hold_out_voices_and_words() -> None:
 
 def test_invented_voices_say_the_same_and_sound_otherwise() -> None:
     pytest.importorskip("espeakng_loader")
-    assert invented.character(3) == invented.character(3) != invented.character(4)
+    assert invented.character(3) == invented.character(3)
+    assert invented.character(3).splitlines()[2:] != invented.character(4).splitlines()[2:]
     assert [invented.number_of(name) for name in ("made12", "made", "m1", "made-1", "made²")] == [12, *[None] * 4]
     plain, one, again, other = (
         speak(Voice("en-us", name), [Phrase("Peter bought a map")]) for name in ("", "made3", "made3", "made4")
@@ -257,18 +258,57 @@ def test_invented_voices_say_the_same_and_sound_otherwise() -> None:
 
 def test_a_timbre_of_ones_own_is_heard_in_every_mood() -> None:
     pytest.importorskip("espeakng_loader")
-    phrases = [Phrase("a map", "neutral"), Phrase("a map", "sad")]
-    plain = speak(Voice("en-us", ""), phrases)
-    small = speak(Voice("en-us", "", timbre=Timbre(short=1.15)), phrases)
+    phrases = [Phrase("a map", mood) for mood in MOODS]
+    plain, small = (speak(Voice("en-us", "", timbre=timbre), phrases) for timbre in (PLAIN, Timbre(short=1.15)))
     for own, other in zip(plain.phrases, small.phrases, strict=True):
         assert other.end - other.start == pytest.approx(own.end - own.start, rel=0.1)  # as fast as before,
-    assert centre(small) > 1.05 * centre(plain)  # but higher
+        assert centre(small, other) > 1.05 * centre(plain, own)  # but higher
 
 
-def centre(speech: Speech) -> float:
-    """Of the spectrum, in hertz."""
-    power = np.abs(np.fft.rfft(speech.samples)) ** 2
-    return float((power * np.fft.rfftfreq(len(speech.samples), 1 / speech.rate)).sum() / power.sum())
+def centre(speech: Speech, span: acting.Span) -> float:
+    """Of a phrase's spectrum, in hertz."""
+    samples = speech.samples[round(span.start * speech.rate) : round(span.end * speech.rate)]
+    power = np.abs(np.fft.rfft(samples)) ** 2
+    return float((power * np.fft.rfftfreq(len(samples), 1 / speech.rate)).sum() / power.sum())
+
+
+def test_held_out_voices_are_still_who_they_were() -> None:
+    """All that was ever measured is of them."""
+    first = script(HELD_OUT)
+    assert first.voice == Voice("en-us", "m8", rate=164, pitch=32, range=59)
+    assert first.phrases[0].text == "baby judge big baby between"
+
+
+@pytest.mark.parametrize("name", ["made", "Made17", "nobody"])
+def test_a_character_that_there_is_not_is_refused(name: str) -> None:
+    pytest.importorskip("espeakng_loader")
+    with pytest.raises(BadOption, match=f"no character {name}"):
+        speak(Voice("en-us", name), [Phrase("a map")])
+
+
+def test_without_links_there_are_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("phontab", "voices/!v/f2", "lang/en"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+
+    def refused(self: Path, target: Path) -> None:
+        raise OSError("no links here")
+
+    for linked in (True, False):
+        if not linked:
+            monkeypatch.setattr(Path, "symlink_to", refused)
+        with espeak.data(tmp_path, {"made1": "pitch 80 120"}) as folder:
+            texts = [(folder / name).read_text() for name in ("phontab", "lang/en", "voices/!v/f2", "voices/!v/made1")]
+            assert texts == ["phontab", "lang/en", "voices/!v/f2", "pitch 80 120"]
+            assert (folder / "phontab").is_symlink() == linked
+        assert not folder.exists() and (tmp_path / "voices/!v/f2").exists()
+    with espeak.data(tmp_path, {}) as folder:
+        assert folder == tmp_path
+
+
+def test_a_name_that_espeak_ng_cannot_hold_is_refused() -> None:
+    with pytest.raises(BadOption, match="as long as that"):
+        speak(Voice("en-us", "made" + "1" * 5000), [Phrase("a map")])
 
 
 def test_texts_are_cut_at_sentences_and_moods() -> None:

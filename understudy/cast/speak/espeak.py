@@ -3,13 +3,14 @@
 A process of its own, because espeak-ng remembers what it said before (the same phrase, said again, has other samples),
 and because it must be started only once in a process: so a list of phrases always sounds the same.
 
-    python espeak.py < phrases.json > what-was-said          which is what `said` runs
+    python espeak.py DATA < phrases.json > what-was-said          which is what `said` runs
 """
 
 from __future__ import annotations
 
 import ctypes
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 PATIENCE: Final = 120  # seconds
+_VARIANTS: Final = Path("voices", "!v")
 _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4  # espeak_PARAMETER
 _UTF8: Final = 1
 _SILENT: Final = 2  # espeak_AUDIO_OUTPUT: give samples, play nothing
@@ -62,17 +64,50 @@ def said(phrases: Sequence[Said], characters: Mapping[str, str]) -> list[Raw]:
     Raises `ImportError` where espeakng_loader is not installed, and `Unspoken`."""
     if find_spec("espeakng_loader") is None:
         raise ModuleNotFoundError("No module named 'espeakng_loader'", name="espeakng_loader")
-    asked = json.dumps({"phrases": [asdict(phrase) for phrase in phrases], "characters": dict(characters)}).encode()
+    import espeakng_loader
+
+    asked = json.dumps([asdict(phrase) for phrase in phrases]).encode()
     try:
-        done = subprocess.run(
-            [sys.executable, str(Path(__file__))], input=asked, capture_output=True, timeout=PATIENCE, check=False
-        )
+        with data(Path(espeakng_loader.get_data_path()), characters) as folder:
+            for phrase in phrases:
+                _, _, character = phrase.voice.partition("+")
+                if not (folder / _VARIANTS / character).exists():
+                    raise Unspoken(f"it has no character {character}")
+            command = [sys.executable, str(Path(__file__)), str(folder)]
+            done = subprocess.run(command, input=asked, capture_output=True, timeout=PATIENCE, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unspoken(str(error)) from error
     if done.returncode:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise Unspoken(last[-1] if last else f"it ended with {done.returncode}")
     return list(_parsed(done.stdout, len(phrases)))
+
+
+@contextmanager
+def data(brought: Path, characters: Mapping[str, str]) -> Iterator[Path]:
+    """espeak-ng's data as it brings them; with other characters, a folder of links to them and these."""
+    if not characters:
+        yield brought
+        return
+    with tempfile.TemporaryDirectory(prefix="understudy-voices-") as place:
+        folder = Path(place)
+        (folder / _VARIANTS).mkdir(parents=True)
+        for name, text in characters.items():
+            (folder / _VARIANTS / name).write_text(text, encoding="utf-8")
+        for part in (Path(), _VARIANTS.parent, _VARIANTS):
+            for one in (brought / part).iterdir():
+                _lent(one, folder / part / one.name)
+        yield folder
+
+
+def _lent(one: Path, where: Path) -> None:
+    """There is `one` at `where`, too, unless something is: by a link, or, where there are none, by a copy."""
+    if where.exists():
+        return
+    try:
+        where.symlink_to(one)
+    except OSError:
+        (shutil.copytree if one.is_dir() else shutil.copy2)(one, where)
 
 
 def _parsed(data: bytes, count: int) -> list[Raw]:
@@ -106,33 +141,11 @@ class _Event(ctypes.Structure):
     )
 
 
-@contextmanager
-def _data(brought: Path, characters: Mapping[str, str]) -> Iterator[Path]:
-    """espeak-ng's data as it brings them; with other characters, a folder of links to them and these."""
-    if not characters:
-        yield brought
-        return
-    with tempfile.TemporaryDirectory(prefix="understudy-voices-") as place:
-        folder = Path(place)
-        variants = folder / "voices" / "!v"
-        variants.mkdir(parents=True)
-        for source, into in ((brought, folder), (brought / "voices", folder / "voices")):
-            for one in source.iterdir():
-                if not (into / one.name).exists():
-                    (into / one.name).symlink_to(one)
-        for name, text in characters.items():
-            (variants / name).write_text(text, encoding="utf-8")
-        for one in (brought / "voices" / "!v").iterdir():
-            if not (variants / one.name).exists():
-                (variants / one.name).symlink_to(one)
-        yield folder
-
-
-def _speak(phrases: Sequence[Said], out: BinaryIO, data: Path) -> None:
+def _speak(phrases: Sequence[Said], out: BinaryIO, data: str) -> None:
     import espeakng_loader
 
     library = ctypes.CDLL(espeakng_loader.get_library_path())
-    rate = library.espeak_Initialize(_SILENT, 0, str(data).encode(), _IPA)
+    rate = library.espeak_Initialize(_SILENT, 0, data.encode(), _IPA)
     if rate <= 0:
         raise SystemExit(f"espeak-ng could not be started: {rate}")
     parts: list[bytes] = []
@@ -175,14 +188,6 @@ def _speak(phrases: Sequence[Said], out: BinaryIO, data: Path) -> None:
         out.write(json.dumps(head).encode() + b"\n" + wave)
 
 
-def _main() -> None:
-    import espeakng_loader
-
-    asked = json.load(sys.stdin)
-    with _data(Path(espeakng_loader.get_data_path()), asked["characters"]) as data:
-        _speak([Said(**one) for one in asked["phrases"]], sys.stdout.buffer, data)
-    sys.stdout.buffer.flush()
-
-
 if __name__ == "__main__":
-    _main()
+    _speak([Said(**one) for one in json.load(sys.stdin)], sys.stdout.buffer, sys.argv[1])
+    sys.stdout.buffer.flush()

@@ -131,16 +131,17 @@ def script(number: int, seconds: float = 16.0, mood: Mood | None = None) -> Scri
     unseen = number >= HELD_OUT
     languages, variants = (UNSEEN_LANGUAGES, UNSEEN_VARIANTS) if unseen else (LANGUAGES, VARIANTS)
     language, variant = (str(some[chance.integers(len(some))]) for some in (languages, variants))
-    if RECORDED <= number < HELD_OUT:
+    recorded = RECORDED <= number < HELD_OUT
+    if recorded:
         variant = tuple(SPEAKERS)[chance.integers(len(SPEAKERS))]
         language = SPEAKERS[variant].language
     apart = np.random.default_rng([_OWN_PURPOSE, number])  # so that held-out takes stay what they were
     if number < RECORDED and apart.random() < _INVENTED:
-        variant = f"{invented.NAME}{number}"
+        variant = invented.name(number)
     voice = Voice(
         language=language,
         variant=variant,
-        timbre=_own(apart) if RECORDED <= number < HELD_OUT else PLAIN,
+        timbre=_own(apart) if recorded else PLAIN,
         rate=int(np.clip(chance.normal(165, 28), 105, 250)),
         pitch=int(np.clip(chance.normal(50, 16), 12, 90)),
         range=int(np.clip(chance.normal(55, 16), 20, 95)),

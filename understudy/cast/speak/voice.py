@@ -23,6 +23,7 @@ Mood = Literal["neutral", "happy", "sad", "angry", "surprised"]
 MOODS: Final[tuple[Mood, ...]] = get_args(Mood)
 PEAK: Final = 0.9  # of the loudest sample of a film
 HOP: Final = 0.01  # seconds between two values of loudness
+_LONGEST: Final = 36  # letters of a variant, or espeak-ng writes where it must not
 _SHORTEST: Final = 0.012  # seconds: sounds that espeak-ng says are shorter are as long as this
 
 
@@ -145,6 +146,8 @@ def speak(voice: Voice, phrases: Sequence[Phrase], *, after: float = 0.6) -> Spe
             raise BadOption(f"no mood is called {phrase.mood}", remedy=f"one of {', '.join(MOODS)}")
     if voice.recorded and (own := festival.SPEAKERS[voice.variant].language) != voice.language:
         raise BadOption(f"{voice.variant} does not speak {voice.language}", remedy=f"{own}+{voice.variant}")
+    if len(voice.variant) > _LONGEST:
+        raise BadOption("no voice has a name as long as that", f"{len(voice.variant)} letters", "en-us or de+f2")
     asked = [_asked(voice, phrase) for phrase in phrases]
     try:
         raw = festival.said(asked) if voice.recorded else espeak.said(asked, _characters(voice))
@@ -154,7 +157,7 @@ def speak(voice: Voice, phrases: Sequence[Phrase], *, after: float = 0.6) -> Spe
             str(error),
             "another voice, such as en-us or de+f2",
         ) from error
-    return _joined(raw, phrases, voice.timbre, after)
+    return _joined(voice, raw, phrases, after)
 
 
 def _characters(voice: Voice) -> dict[str, str]:
@@ -162,9 +165,13 @@ def _characters(voice: Voice) -> dict[str, str]:
     return {} if number is None else {voice.variant: invented.character(number)}
 
 
+def _timbre(voice: Voice, phrase: Phrase) -> Timbre:
+    return DELIVERIES[phrase.mood].timbre.at(phrase.strength).on(voice.timbre)
+
+
 def _asked(voice: Voice, phrase: Phrase) -> Said:
     how, much = DELIVERIES[phrase.mood], phrase.strength
-    pace = how.rate**much / how.timbre.at(much).on(voice.timbre).short
+    pace = how.rate**much / _timbre(voice, phrase).short
     text = phrase.text.strip()
     if not text.endswith((".", "!", "?", ",", ";", ":", "…")):
         text += how.ending if much > 0.3 else "."
@@ -177,7 +184,7 @@ def _asked(voice: Voice, phrase: Phrase) -> Said:
     )
 
 
-def _joined(raw: Sequence[Raw], phrases: Sequence[Phrase], own: Timbre, after: float) -> Speech:
+def _joined(voice: Voice, raw: Sequence[Raw], phrases: Sequence[Phrase], after: float) -> Speech:
     rate = raw[0].rate
     parts: list[npt.NDArray[np.float64]] = []
     phones: list[Phone] = []
@@ -187,7 +194,7 @@ def _joined(raw: Sequence[Raw], phrases: Sequence[Phrase], own: Timbre, after: f
         how = DELIVERIES[phrase.mood]
         silence = round(rate * max(phrase.pause, 0) * (1 + (how.pause - 1) * phrase.strength))
         gain = 10 ** (how.gain * phrase.strength / 20) / 32768
-        timbre = how.timbre.at(phrase.strength).on(own)
+        timbre = _timbre(voice, phrase)
         wave = coloured(np.frombuffer(sound.samples, np.int16).astype(np.float64) * gain, rate, timbre, seed=number)
         parts += [np.zeros(silence), wave]
         begin = done + silence
