@@ -41,8 +41,7 @@ WORDS: Final[Mapping[str, Words]] = {
         "made-up people drawn by this project's own program (`understudy cast`), and what X-Portrait small and "
         "X-Portrait 2 small, which learnt from the same, answer about others of them; no person and no picture of one "
         "had a part in it",
-        "44 minutes on one CPU core, and the decoder alone 52 more, of which the mean of before and after is shipped "
-        "(docs/training.md)",
+        "44 minutes on one CPU core, and the decoder alone 52 more, three tenths of which are kept (docs/training.md)",
         NOBODY + " What generators are unsure of it draws sharper than they know it.",
     ),
     "x-portrait-small": Words(

@@ -270,10 +270,10 @@ def x_actor_small() -> ActorConfig:
 
 
 def small_tempo() -> Tempo:
-    """How the small actor performs: two chunks on their way at once."""
+    """How the small actor performs: three chunks on their way at once."""
     from understudy.motion.perform import Tempo
 
-    return Tempo(steps=6, lag=3, stabilise=0.05, guidance=1.5)
+    return Tempo(steps=8, lag=3, stabilise=0.05, guidance=2.5, order=2)
 
 
 def _stable_diffusion() -> UNetConfig:

@@ -134,8 +134,10 @@ class Block(nn.Module):
         return x, kept
 
     def _look(self, x: Tensor, turns: Tensor, seen: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
-        query, key, value = (self._split(part).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
-        query, key = rotated(_sized(query, self.query_size), turns), rotated(_sized(key, self.key_size), turns)
+        parts = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (3, b, heads, f, each)
+        sizes = torch.stack([self.query_size, self.key_size])[:, None, None, None]
+        query, key = rotated(_sized(parts[:2], sizes), turns)
+        value = parts[2]
         kept = Memory(key, value)
         if memory is not None:
             key, value = torch.cat([memory.key, key], 2), torch.cat([memory.value, value], 2)
@@ -241,16 +243,16 @@ def rotations(frames: Tensor, size: int) -> Tensor:
 
 
 def rotated(x: Tensor, turns: Tensor) -> Tensor:
-    """(b, heads, f, d), turned to their places."""
+    """(..., f, d), turned to their places."""
     cos, sin = turns.to(x.dtype)
     one, other = x.chunk(2, -1)
-    return torch.cat([one * cos - other * sin, one * sin + other * cos], -1)
+    return torch.addcmul(x * cos.repeat(1, 2), torch.cat([other, one], -1), torch.cat([-sin, sin], -1))
 
 
 def _sized(x: Tensor, size: Tensor) -> Tensor:
     """Queries and keys of one length, so that no dot product grows too large (Henry et al. 2020)."""
-    unit: Tensor = F.normalize(x.float(), dim=-1)
-    sized: Tensor = unit.to(x.dtype) * (size * x.shape[-1] ** 0.5).to(x.dtype)
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).clamp_min(1e-12)
+    sized: Tensor = (x / length).to(x.dtype) * (size * x.shape[-1] ** 0.5).to(x.dtype)
     return sized
 
 

@@ -157,6 +157,8 @@ class _Stage:
         self.memories: list[Memory] | None = None
         self.begins = 0
         self.end = 0
+        self.heard = actor.unheard.new_zeros(1, 0, actor.config.width)
+        self.listened = -_ALL
         if start is not None:
             self._keep(self._net(*self._standing(start), range(-1, 0))[1], -1)
 
@@ -190,13 +192,22 @@ class _Stage:
     def _net(self, noisy: Tensor, level: Tensor, frames: range) -> tuple[Tensor, list[Memory]]:
         """Films with the voice, and then those without: (films, f, d)."""
         actor, near = self.actor, self.actor.config.listens
-        rows = torch.from_numpy(self.score.rows(range(frames.start - near, frames.stop + near))).to(noisy.device)
-        films = len(self.told) * self.count
-        heard = actor.listen(rows[None].expand(len(self.told), -1, -1), torch.tensor(self.told, device=noisy.device))
-        wishes = self.wishes.rows(frames).to(noisy.device).expand(films, -1, -1)
+        heard = self._listened(range(frames.start - near, frames.stop + near), noisy.device)
+        sound = torch.cat([heard if told else actor.unheard.expand_as(heard) for told in self.told])
+        sound = sound.repeat_interleave(self.count, 0)
         motion = noisy.transpose(0, 1).repeat(len(self.told), 1, 1)
-        sound = heard.repeat_interleave(self.count, 0)
-        return actor(motion, level.expand(films, -1), sound, wishes, frames.start, self.memories)  # type: ignore[no-any-return]
+        wishes = self.wishes.rows(frames).to(noisy.device).expand(1, -1, -1)
+        return actor(motion, level[None], sound, wishes, frames.start, self.memories)  # type: ignore[no-any-return]
+
+    def _listened(self, frames: range, device: torch.device) -> Tensor:
+        """(1, f, w) what is heard in frames, each of which is listened to once: it is asked for at every step."""
+        known = max(min(self.listened, frames.stop) - frames.start, 0)
+        if known < len(frames):
+            rows = torch.from_numpy(self.score.rows(frames)[known:]).to(device)
+            old = self.heard[:, self.heard.shape[1] - known :]
+            self.heard, self.listened = torch.cat([old, self.actor.listen(rows[None])], 1), frames.stop
+        first = frames.start - (self.listened - self.heard.shape[1])
+        return self.heard[:, first : first + len(frames)]
 
     def _keep(self, fresh: list[Memory], first: int) -> None:
         """Remember finished frames, from number `first` on, and forget those beyond the context."""

@@ -72,7 +72,7 @@ def finish_small() -> FinishRecipe:
         "judged": 64,
     }
     names = "x-portrait-small.safetensors+x-portrait-2-small.safetensors"
-    return FinishRecipe(**{**same, **changed}, generators=names, said=4096, kept=0.5)
+    return FinishRecipe(**{**same, **changed}, generators=names, said=4096, kept=0.3)
 
 
 def prepare(
