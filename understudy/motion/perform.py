@@ -158,7 +158,7 @@ class _Stage:
         self.begins = 0
         self.end = 0
         self.heard = actor.unheard.new_zeros(1, 0, actor.config.width)
-        self.listened = -_ALL
+        self.heard_until = -_ALL
         if start is not None:
             self._keep(self._net(*self._standing(start), range(-1, 0))[1], -1)
 
@@ -201,12 +201,12 @@ class _Stage:
 
     def _listened(self, frames: range, device: torch.device) -> Tensor:
         """(1, f, w) what is heard in frames, each of which is listened to once: it is asked for at every step."""
-        known = max(min(self.listened, frames.stop) - frames.start, 0)
+        known = max(min(self.heard_until, frames.stop) - frames.start, 0)
         if known < len(frames):
             rows = torch.from_numpy(self.score.rows(frames)[known:]).to(device)
             old = self.heard[:, self.heard.shape[1] - known :]
-            self.heard, self.listened = torch.cat([old, self.actor.listen(rows[None])], 1), frames.stop
-        first = frames.start - (self.listened - self.heard.shape[1])
+            self.heard, self.heard_until = torch.cat([old, self.actor.listen(rows[None])], 1), frames.stop
+        first = frames.start - (self.heard_until - self.heard.shape[1])
         return self.heard[:, first : first + len(frames)]
 
     def _keep(self, fresh: list[Memory], first: int) -> None:
