@@ -297,12 +297,12 @@ def test_without_links_there_are_copies(tmp_path: Path, monkeypatch: pytest.Monk
     for linked in (True, False):
         if not linked:
             monkeypatch.setattr(Path, "symlink_to", refused)
-        with espeak.data(tmp_path, {"made1": "pitch 80 120"}) as folder:
+        with espeak.with_characters(tmp_path, {"made1": "pitch 80 120"}) as folder:
             texts = [(folder / name).read_text() for name in ("phontab", "lang/en", "voices/!v/f2", "voices/!v/made1")]
             assert texts == ["phontab", "lang/en", "voices/!v/f2", "pitch 80 120"]
             assert (folder / "phontab").is_symlink() == linked
         assert not folder.exists() and (tmp_path / "voices/!v/f2").exists()
-    with espeak.data(tmp_path, {}) as folder:
+    with espeak.with_characters(tmp_path, {}) as folder:
         assert folder == tmp_path
 
 

@@ -68,7 +68,7 @@ def said(phrases: Sequence[Said], characters: Mapping[str, str]) -> list[Raw]:
 
     asked = json.dumps([asdict(phrase) for phrase in phrases]).encode()
     try:
-        with data(Path(espeakng_loader.get_data_path()), characters) as folder:
+        with with_characters(Path(espeakng_loader.get_data_path()), characters) as folder:
             for phrase in phrases:
                 _, _, character = phrase.voice.partition("+")
                 if not (folder / _VARIANTS / character).exists():
@@ -84,7 +84,7 @@ def said(phrases: Sequence[Said], characters: Mapping[str, str]) -> list[Raw]:
 
 
 @contextmanager
-def data(brought: Path, characters: Mapping[str, str]) -> Iterator[Path]:
+def with_characters(brought: Path, characters: Mapping[str, str]) -> Iterator[Path]:
     """espeak-ng's data as it brings them; with other characters, a folder of links to them and these."""
     if not characters:
         yield brought
