@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from understudy import weights
+from understudy.cast.how import INDEX
 from understudy.data import shards
 from understudy.data.talk import EACH, FOLDER, RECORDED_FOLDER, Talk
 from understudy.errors import BadOption
@@ -120,6 +121,23 @@ def test_recorded_voices_are_learnt_from_besides(tmp_path: Path) -> None:
     by_hand(tmp_path, 3, RECORDED_FOLDER)
     assert len(task(toy("recorded=3"), tmp_path).data.takes) == 5
     assert len(task(toy(), tmp_path).data.takes) == 2
+
+
+def test_recorded_voices_teach_mouths_alone(tmp_path: Path) -> None:
+    by_hand(tmp_path)
+    by_hand(tmp_path, 3, RECORDED_FOLDER)
+    wanted = toy("recorded=3", "started=0")
+    made = task(wanted, tmp_path)
+    batch = made.data.batch(range(16))
+    whose = {
+        float(row[0, PLAYED - 6]): bool(said) for row, said in zip(batch["motion"], batch["recorded"], strict=True)
+    }
+    assert len(whose) == 5 and sum(whose.values()) == 3  # takes are told apart by the head that each keeps
+    counts = x_actor.worth(Actor(wanted.config), wanted, torch.tensor([False, True]))[:, 0]
+    jaw, brow = INDEX["jawOpen"], INDEX["browInnerUp"]
+    assert counts[0, jaw] == counts[1, jaw] > counts[0, brow] > counts[1, brow] == 0
+    alike = x_actor.worth(Actor(wanted.config), toy("acted=1"), torch.tensor([False, True]))
+    assert torch.equal(alike[0], alike[1])
 
 
 def test_a_past_of_its_own_is_another_past(tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ class XActorRecipe(Recipe):
     """Made ahead,"""
     recorded: int
     """and so many more that are said by voices recorded from people, for which festival has to be installed."""
+    acted: float
+    """How much all but the mouth counts in those. With 0, seven speakers teach what sounds look like, and no moods."""
     seconds: int
     """Of each."""
     frames: int
@@ -128,6 +130,7 @@ def x_actor_small_recipe() -> XActorRecipe:
         config=config,
         takes=3200,
         recorded=0,
+        acted=0.0,
         seconds=16,
         frames=config.context + config.chunk,
         rate=2e-3,
@@ -177,7 +180,7 @@ class Parts:
 
     def batch(self, numbers: Sequence[int]) -> Batch:
         """`motion` (n, 1 + f, d): the portrait's row and the part; `sound` (n, 1 + f + 2 listens, a); `mood` (n, 1 + f,
-        5); `knobs` (n, 6); `stands` (n,) whether the portrait's row is known."""
+        5); `knobs` (n, 6); `stands` (n,) whether the portrait's row is known; `recorded` (n,) whether the voice is."""
         parts = [self._one(number) for number in numbers]
         return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
 
@@ -201,6 +204,7 @@ class Parts:
             "mood": _cut(one["mood"], first - 1, first + recipe.frames),
             "knobs": one["knobs"],
             "stands": dice[5] < 0.7,
+            "recorded": torch.tensor(which >= recipe.takes),
         }
 
 
@@ -262,7 +266,7 @@ def acting(model: Actor, batch: Batch, moment: Moment, recipe: XActorRecipe) -> 
     noisy = noised(given, noise, level, recipe.config.schedule)
     clean, _ = model(noisy, level, heard, wishes, -1)
     clean = clean.float()
-    shares = (weight_of(level, recipe) * asked)[..., None] * worth(model, recipe)
+    shares = (weight_of(level, recipe) * asked)[..., None] * worth(model, recipe, batch["recorded"].to(device))
     total = shares.sum()
     error = ((clean - true).square() * shares).sum() / total
     steps = shares[:, 1:] * (level[:, 1:] > recipe.history)[..., None]
@@ -303,14 +307,16 @@ def weight_of(level: Tensor, recipe: XActorRecipe) -> Tensor:
     return recipe.plain + (1 - recipe.plain) * fused
 
 
-def worth(model: Actor, recipe: XActorRecipe) -> Tensor:
-    """(d,) how much each number of the motion counts: those that hardly ever move, little; mouths more."""
+def worth(model: Actor, recipe: XActorRecipe, recorded: Tensor) -> Tensor:
+    """(n, 1, d) how much each number of the motion counts: those that hardly ever move, little; mouths more; where a
+    voice is `recorded` (n,), the rest as `recipe.acted` says."""
     counts = torch.where(model.deviation > LEAST * 1.001, 1.0, 0.1)
-    if recipe.config.motion == PLAYED:
-        for name in likeness.LIPS:
-            for whole_name in {name, name.replace("Left", "Right")}:
-                counts[INDEX[whole_name]] *= 1 + recipe.lips
-    return counts
+    if recipe.config.motion != PLAYED:
+        return counts.expand(len(recorded), 1, -1)
+    sides = {INDEX[side] for name in likeness.LIPS for side in (name, name.replace("Left", "Right"))}
+    lips = torch.zeros_like(counts).index_fill_(0, torch.tensor(sorted(sides), device=counts.device), 1.0)
+    rest = torch.where(recorded, recipe.acted, 1.0)[:, None, None] * (1 - lips)
+    return counts * ((1 + recipe.lips) * lips + rest)
 
 
 @torch.no_grad()
