@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from understudy.cast import how as hows
 from understudy.cast import who as people
@@ -12,6 +13,7 @@ from understudy.cast.how import ARKIT_NAMES, How
 from understudy.cast.landmarks import NAMES
 from understudy.cast.paint import chosen
 from understudy.cast.plate import blur
+from understudy.cast.soft import beside, boxes, either, spread
 from understudy.cast.stage import portrait
 from understudy.errors import BadOption
 
@@ -68,7 +70,7 @@ def test_any_size(height: int, width: int) -> None:
 
 def test_size_changes_only_detail() -> None:
     small, large = drawn(hows.neutral(1), size=64), drawn(hows.neutral(1), size=128)
-    shrunk = torch.nn.functional.avg_pool2d(large.image, 2)
+    shrunk = F.avg_pool2d(large.image, 2)
     assert (shrunk - small.image).abs().mean() < 0.02
     assert (large.landmarks.pixels / 2 - small.landmarks.pixels).abs().max() < 1.0
 
@@ -192,7 +194,7 @@ def test_teeth_stay_inside_the_mouth() -> None:
     near = torch.zeros_like(white)
     near[top:bottom, left:right] = True
     white &= near & (d.masks.face[1] > 0.98)
-    around = torch.nn.functional.max_pool2d(d.masks.mouth[1:2, None], 3, 1, 1)[0, 0] > 0.05
+    around = F.max_pool2d(d.masks.mouth[1:2, None], 3, 1, 1)[0, 0] > 0.05
     assert white.sum() > 5
     assert (white & ~around).sum() == 0
 
@@ -212,8 +214,22 @@ def test_chosen_places_come_back_where_they_were() -> None:
     at = chosen(where)
     assert at.cut(picture).flatten(1).tolist() == [[6, 11], [12, 12]]
     assert at.own.flatten(1).tolist() == [[True, True], [True, False]]
-    assert torch.equal(at.pasted(picture, -at.cut(picture)) != picture, where[:, None])
+    before, layers = picture.clone(), [picture.clone(), picture.clone()]
+    assert torch.equal(at.paste(picture, -at.cut(picture)) != before, where[:, None])
+    both = at.paste_each(layers, -at.cut_each(layers))
+    assert torch.equal(torch.cat(both, 1), picture.expand(-1, 2, -1, -1)) and torch.equal(layers[0], picture)
     assert chosen(torch.zeros_like(where)).own.sum() == 0
+
+
+def test_what_is_faster_is_the_same() -> None:
+    dice = torch.Generator().manual_seed(3)
+    a, b = (torch.randn(2, 9, 14, generator=dice) * 1e3 for _ in range(2))
+    assert torch.equal(either(a > b, a, b), torch.where(a > b, a, b))
+    assert torch.equal(either(a > b, 0.5, b), torch.where(a > b, 0.5, b))
+    assert torch.equal(beside(a, b), torch.stack([a, b], -1))
+    assert torch.equal(spread(a), F.max_pool2d(a[:, None], 3, 1, 1)[:, 0])
+    squares = torch.rand(2, 3, 8, 11, generator=dice)
+    assert torch.allclose(boxes(squares, 3), F.avg_pool2d(squares, 3, 1), atol=1e-6)
 
 
 def test_refusals_say_what_to_do() -> None:

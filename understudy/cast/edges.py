@@ -10,7 +10,7 @@ from torch import Tensor
 
 from understudy.cast.paint import Window, chosen
 from understudy.cast.plate import Plate, blur, grey
-from understudy.cast.soft import step
+from understudy.cast.soft import beside, step
 
 LENS = 0.5  # pixels, the deviation of what a lens makes of a point
 ALONG = (0.8, 2.0)  # pixels on either side, along an outline
@@ -31,7 +31,7 @@ def settled(plate: Plate, drawn: bool = True) -> Plate:
     for far, weight in zip(ALONG, SHARES, strict=True):
         for way in (far, -far):
             smooth.add_(_shifted(pack, at, right * way, down * way), alpha=weight)
-    out = blur(at.pasted(pack, torch.lerp(here, smooth, share[:, None])), LENS)
+    out = blur(at.paste(pack, torch.lerp(here, smooth, share[:, None])), LENS)
     if not drawn:
         return replace(plate, image=out[:, 0:3], person=out[:, 3])
     return Plate(image=out[:, 0:3], person=out[:, 3], depth=out[:, 4], flat=out[:, 5:8])
@@ -56,5 +56,5 @@ def _shifted(pack: Tensor, at: Window, right: Tensor, down: Tensor) -> Tensor:
     h, w = pack.shape[-2:]
     ys = (at.index // w)[:, None] + 0.5 + down
     xs = (at.index % w)[:, None] + 0.5 + right
-    grid = torch.stack([xs * (2 / w) - 1, ys * (2 / h) - 1], -1)
+    grid = beside(xs * (2 / w) - 1, ys * (2 / h) - 1)
     return F.grid_sample(pack, grid, mode="bilinear", padding_mode="border", align_corners=False)

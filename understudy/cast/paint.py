@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -103,11 +104,21 @@ class Window:
         index = self.index[:, None].expand(-1, c, -1)
         return x.reshape(b, c, -1).gather(2, index).reshape(b, c, self.height, self.width)
 
-    def pasted(self, x: Tensor, patch: Tensor) -> Tensor:
-        """`x` (b, c, h, w) with the window's contents replaced."""
+    def paste(self, x: Tensor, patch: Tensor) -> Tensor:
+        """Replace the window's contents in `x` (b, c, h, w), which is changed and returned: a copy of whole pictures
+        costs more than what is drawn in them."""
         b, c, h, w = x.shape
         index = self.index[:, None].expand(-1, c, -1)
-        return x.reshape(b, c, -1).scatter(2, index, patch.reshape(b, c, -1)).reshape(b, c, h, w)
+        return x.reshape(b, c, -1).scatter_(2, index, patch.reshape(b, c, -1)).reshape(b, c, h, w)
+
+    def cut_each(self, layers: Sequence[Tensor]) -> Tensor:
+        """(b, c, h, w) each to (b, all of their c, height, width)."""
+        return torch.cat([self.cut(layer) for layer in layers], 1)
+
+    def paste_each(self, layers: Sequence[Tensor], patch: Tensor) -> list[Tensor]:
+        """Back into where `cut_each` has cut it from."""
+        parts = patch.split([layer.shape[1] for layer in layers], 1)  # type: ignore[no-untyped-call]
+        return [self.paste(layer, part) for layer, part in zip(layers, parts, strict=True)]
 
 
 def chosen(where: Tensor) -> Window:

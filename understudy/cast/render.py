@@ -23,7 +23,7 @@ from understudy.cast.scene import background
 from understudy.cast.shade import Light, cast_shadow, doubled, hair_lit, halved, light, lit
 from understudy.cast.shape import CENTRE, Solid, bake, face_point
 from understudy.cast.skin import beard, nostrils, plain, skin
-from understudy.cast.soft import mix, step
+from understudy.cast.soft import either, mix, step
 from understudy.cast.style import developed
 from understudy.cast.view import (
     DISTANCE,
@@ -205,7 +205,7 @@ def _finish(
 def _whole(v: View, hit: Hit, row: Tensor, shadow: Tensor) -> Lit:
     """The head back in its place in the picture."""
     b, h, w = hit.far.shape
-    pack = hit.where.pasted(row.new_zeros(b, 9, h, w), row)
+    pack = hit.where.paste(row.new_zeros(b, 9, h, w), row)
     share = step(1.0, 0.0, hit.miss / v.pixel)
     hairy, eyes, lips = pack[:, 6:9].unbind(1)
     return Lit(pack[:, 0:3], pack[:, 3:6], share, hit.far, hairy, eyes, lips, shadow)
@@ -213,7 +213,7 @@ def _whole(v: View, hit: Hit, row: Tensor, shadow: Tensor) -> Lit:
 
 def _spot(v: View, hit: Hit) -> Spot:
     x, y = face_point(*hit.direction)
-    x = torch.where(hit.direction[2] > 0.05, x, x + 9)  # behind the ears there is no face
+    x = either(hit.direction[2] > 0.05, x, x + 9)  # behind the ears there is no face
     origin = v.turn.new_tensor(CENTRE)[None, :, None, None]
     return Spot(x, y, hit.direction, torch.stack(hit.point, 1) + origin, hit.way, v.pixel)
 
@@ -229,7 +229,7 @@ def _featured(
 
     def within(coat: Tensor, cut: Window, painter: Callable[[Spot, Paint], Paint]) -> Tensor:
         patch = painter(Spot.unpacked(cut.cut(where), spot.pixel), Paint.unpacked(cut.cut(coat)))
-        return cut.pasted(coat, patch.packed())
+        return cut.paste(coat, patch.packed())
 
     def around(part: str, side: int) -> Window:
         middle = points.middle(part)[:, None]
@@ -272,13 +272,13 @@ def _seen(v: View, direction: Tensor) -> Tensor:
 
 
 def _with_ears(w: Who, v: View, r: Rays, lamp: Light, p: Plan, head: Lit, points: Landmarks, do: Stages) -> Lit:
-    scalars = torch.stack([head.share, head.far, head.hair, head.eyes, head.mouth, head.shadow], 1)
-    pack = torch.cat([head.colour, head.flat, scalars], 1)
+    rest = (head.share, head.far.clone(), head.hair, head.eyes, head.mouth, head.shadow)
+    layers = [head.colour, head.flat, *(one[:, None] for one in rest)]
     for side, name in ((1, "ear_left"), (-1, "ear_right")):
         cut = window(points.middle(name), p.ear, p.height, p.width)
-        patch = do.ear(w, v, Rays(r.start, cut.cut(r.way)), lamp, cut.cut(pack), side)
-        pack = cut.pasted(pack, patch)
-    return Lit(pack[:, 0:3], pack[:, 3:6], *pack[:, 6:].unbind(1))
+        patch = do.ear(w, v, Rays(r.start, cut.cut(r.way)), lamp, cut.cut_each(layers), side)
+        layers = cut.paste_each(layers, patch)
+    return Lit(*layers[:2], *(one[:, 0] for one in layers[2:]))
 
 
 def _with_ear(w: Who, v: View, r: Rays, lamp: Light, patch: Tensor, side: int) -> Tensor:
@@ -303,15 +303,12 @@ def _stage(
     at = chosen((x.abs() < half_width(w, y[:, :, :1]) + 1.5 * v.pixel) & (y < -0.55))
     shadow = _shadow_on_body(w, v, x, y, solid, lamp)
     right, up, shade = at.cut(torch.stack([x, y, shadow], 1)).unbind(1)
-    below = back[:, :, top:]
-    none = torch.zeros_like(x)
-    pack = torch.cat([below, below, torch.stack([none, none + 99], 1)], 1)
-    pack = at.pasted(pack, do.body(w, v, right, up, shade, lamp, at.cut(below)))
-    above = back[:, :, :top]
-    full = torch.zeros_like(flat[0])
-    colour, albedo = torch.cat([above, pack[:, 0:3]], 2), torch.cat([above, pack[:, 3:6]], 2)
-    share, far = torch.cat([full[:, :top], pack[:, 6]], 1), torch.cat([full[:, :top] + 99, pack[:, 7]], 1)
-    return Lit(colour, albedo, share, far, full, full, full, full)
+    at = replace(at, index=at.index + top * v.width)
+    none = torch.zeros_like(flat[0])
+    layers = [back, back.clone(), none.clone()[:, None], (none + 99)[:, None]]
+    layers = at.paste_each(layers, do.body(w, v, right, up, shade, lamp, at.cut(back)))
+    colour, albedo, share, far = layers
+    return Lit(colour, albedo, share[:, 0], far[:, 0], none, none, none, none)
 
 
 def _shadow_on_body(w: Who, v: View, x: Tensor, y: Tensor, solid: Solid, lamp: Light) -> Tensor:
@@ -347,12 +344,12 @@ def _composed(
         colour, albedo = wear.earrings(w, v, hides, flat, colour, albedo, lamp)
     if worn.glasses:
         at = chosen(wear.about_eyes(w, face, v, flat))
-        pack = torch.cat([colour, albedo, framed[:, None]], 1)
-        near, right, up = at.cut(torch.stack([hides, *flat], 1)).unbind(1)
-        bare, ray = at.cut(pack), Rays(r.start, at.cut(r.way))
+        layers = [colour, albedo, framed[:, None]]
+        near, right, up = at.cut_each([one[:, None] for one in (hides, *flat)]).unbind(1)
+        bare, ray = at.cut_each(layers), Rays(r.start, at.cut(r.way))
         with_them = wear.glasses(w, face, v, ray, near, (right, up), bare[:, :3], bare[:, 3:6], lamp)
-        pack = at.pasted(pack, torch.cat([*with_them[:2], with_them[2][:, None]], 1))
-        colour, albedo, framed = pack[:, :3], pack[:, 3:6], pack[:, 6]
+        colour, albedo, frames = at.paste_each(layers, torch.cat([*with_them[:2], with_them[2][:, None]], 1))
+        framed = frames[:, 0]
     person = torch.maximum(stage.share, head.share)
     far = mix(torch.full_like(on, DISTANCE + 3), stage.far, stage.share)
     towards = DISTANCE - mix(far, head.far, on)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from understudy.cast.rig import Face
-from understudy.cast.soft import bump, hill, smax, step
+from understudy.cast.soft import boxes, bump, hill, smax, step
 from understudy.cast.who import Who
 
 HeadCover = Callable[[tuple[Tensor, Tensor, Tensor], Tensor], tuple[Tensor, Tensor]]
@@ -284,6 +284,6 @@ def _hollow(radius: Tensor) -> Tensor:
         k = max(3, 2 * round(share * n / 2) + 1)
         blurred = level
         for _ in range(2):
-            blurred = F.avg_pool2d(F.pad(blurred, (k // 2,) * 4, mode="replicate"), k, 1)
+            blurred = boxes(F.pad(blurred, (k // 2,) * 4, mode="replicate"), k)
         out = out + weight * (blurred - level)[:, 0]
     return out

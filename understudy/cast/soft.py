@@ -1,10 +1,12 @@
 """Soft arithmetic that everything in the cast is drawn with: steps, joins, bumps, and periodic noise.
 
-All functions are elementwise and broadcast; person parameters are (b, 1, 1) against pictures (b, h, w).
+All but `spread` and `boxes` are elementwise and broadcast; person parameters are (b, 1, 1) against pictures (b, h, w).
+What they make on the way is changed in place: fresh memory for every step would take as long as the step.
 """
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import torch
@@ -16,23 +18,23 @@ NOISE_SIDE = 256
 
 def step(low: Tensor | float, high: Tensor | float, x: Tensor) -> Tensor:
     """Smoothstep: 0 below `low`, 1 above `high`, with flat ends. `low > high` falls instead of rising."""
-    s = ((x - low) / (high - low)).clamp(0, 1)
-    return s * s * (3 - 2 * s)
+    s = ((x - low) / (high - low)).clamp_(0, 1)
+    return (s * s).mul_((-2 * s).add_(3))
 
 
 def cover(distance: Tensor, pixel: Tensor | float) -> Tensor:
     """How much of a pixel lies inside a shape: 1 for distance < -pixel/2, 0 for > pixel/2 (negative is inside)."""
-    return (0.5 - distance / pixel).clamp(0, 1)
+    return (0.5 - distance / pixel).clamp_(0, 1)
 
 
 def bump(x: Tensor, y: Tensor, wide: Tensor | float, high: Tensor | float) -> Tensor:
     """A Gaussian hill of height 1 with standard deviations `wide` and `high`."""
-    return torch.exp(-0.5 * ((x / wide) ** 2 + (y / high) ** 2))
+    return ((x / wide).square_() + (y / high).square_()).mul_(-0.5).exp_()
 
 
 def hill(x: Tensor, wide: Tensor | float) -> Tensor:
     """A Gaussian hill over one coordinate."""
-    return torch.exp(-0.5 * (x / wide) ** 2)
+    return (x / wide).square_().mul_(-0.5).exp_()
 
 
 def smax(a: Tensor, b: Tensor, width: float) -> Tensor:
@@ -50,7 +52,38 @@ def mix(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
     """`a` where share is 0, `b` where it is 1. Colours are (b, 3, h, w); a share of (b, h, w) is shared by channels."""
     if share.dim() == 3 and max(a.dim(), b.dim()) == 4:
         share = share[:, None]
-    return a + (b - a) * share
+    return ((b - a) * share).add_(a)
+
+
+def either(where: Tensor, a: Tensor | float, b: Tensor | float) -> Tensor:
+    """`a` where a condition holds, `b` elsewhere, both finite: what `torch.where` gives, to the last bit, in a sixth of
+    its time on a CPU."""
+    share = where.float()
+    a, b = (x if isinstance(x, Tensor) else share.new_tensor(x) for x in (a, b))
+    return torch.lerp(b, a, share)
+
+
+def beside(x: Tensor, y: Tensor) -> Tensor:
+    """Pairs (..., 2). What `torch.stack` gives, in a fifth of the time on a CPU."""
+    return torch.view_as_real(torch.complex(x, y))
+
+
+def spread(x: Tensor) -> Tensor:
+    """(b, h, w) the largest of each place and its eight neighbours: `max_pool2d`, in a tenth of its time on a CPU."""
+    x = F.pad(x, (1, 1, 1, 1), value=-math.inf)
+    x = torch.maximum(torch.maximum(x[:, :, :-2], x[:, :, 1:-1]), x[:, :, 2:])
+    return torch.maximum(torch.maximum(x[:, :-2], x[:, 1:-1]), x[:, 2:])
+
+
+def boxes(x: Tensor, size: int) -> Tensor:
+    """Means of all squares of (b, c, h, w), as of `avg_pool2d`: sums of shifted pictures are faster on a CPU."""
+    for along in (-1, -2):
+        left = x.shape[along] - size + 1
+        total = x.narrow(along, 0, left) / size
+        for start in range(1, size):
+            total.add_(x.narrow(along, start, left), alpha=1 / size)
+        x = total
+    return x
 
 
 def resolved(wave: float, pixel: Tensor) -> Tensor:
@@ -114,8 +147,7 @@ def ready(device: torch.device) -> None:
 
 def noise(kind: int, u: Tensor, v: Tensor) -> Tensor:
     """Noise of a kind at (u, v), both in periods; linear between table entries. Same shape as `u`."""
-    u, v = u + 0 * v, v + 0 * u
+    u, v = torch.broadcast_tensors(u, v)  # type: ignore[no-untyped-call]
     table = _TABLES[(u.device.type, u.device.index)][kind : kind + 1]
-    grid = torch.stack([u - u.floor(), v - v.floor()], -1) * 2 - 1
-    flat = grid.reshape(1, 1, -1, 2)
+    flat = beside(*((x - x.floor()).mul_(2).sub_(1) for x in (u, v))).reshape(1, 1, -1, 2)
     return F.grid_sample(table, flat, mode="bilinear", padding_mode="border", align_corners=True).reshape(u.shape)

@@ -11,15 +11,15 @@ from torch import Tensor
 
 from understudy.cast.edges import settled
 from understudy.cast.plate import Plate, blur, grey
-from understudy.cast.soft import CLOUDS, GRAIN, STRANDS, mix, noise, step
+from understudy.cast.soft import CLOUDS, GRAIN, STRANDS, beside, boxes, either, mix, noise, step
 from understudy.cast.who import Who
 
 
 def developed(colour: Tensor) -> Tensor:
     """Linear light to sRGB in [0, 1], highlights rolled off."""
-    c = colour.clamp_min(0) * 1.02
-    c = (c * (1 + c / 6.0) / (1 + 0.42 * c)).clamp(0, 1)
-    return torch.where(c <= 0.0031308, c * 12.92, 1.055 * c.clamp_min(1e-6) ** (1 / 2.4) - 0.055)
+    c = colour.clamp_min(0).mul_(1.02)
+    c = (c / 6.0).add_(1).mul_(c).div_((0.42 * c).add_(1)).clamp_(0, 1)
+    return either(c <= 0.0031308, c * 12.92, c.clamp_min(1e-6).pow_(1 / 2.4).mul_(1.055).sub_(0.055))
 
 
 def lines(plate: Plate, sigma: float, strength: float) -> Tensor:
@@ -139,7 +139,7 @@ def _shifted(image: Tensor, by: Tensor) -> Tensor:
     h, w = image.shape[-2:]
     ys = (torch.arange(h, device=image.device) + 0.5)[None, :, None] + by[:, 1]
     xs = (torch.arange(w, device=image.device) + 0.5)[None, None, :] + by[:, 0]
-    grid = torch.stack([xs * (2 / w) - 1, ys * (2 / h) - 1], -1)
+    grid = beside(xs * (2 / w) - 1, ys * (2 / h) - 1)
     return F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
@@ -148,7 +148,7 @@ def _kuwahara(image: Tensor, radius: float) -> Tensor:
     k = max(1, round(radius))
     size = k + 1
     padded = F.pad(torch.cat([image, (image * image)], 1), (k, k, k, k), mode="replicate")
-    means = F.avg_pool2d(padded, size, 1)  # window starting at each place
+    means = boxes(padded, size)  # window starting at each place
     h, w = image.shape[-2:]
     total, weights = torch.zeros_like(image), torch.zeros_like(image[:, :1])
     for dy in (0, k):

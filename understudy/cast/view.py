@@ -12,6 +12,7 @@ from torch import Tensor
 from understudy.cast.how import PITCH, ROLL, YAW, How
 from understudy.cast.paint import Window, chosen
 from understudy.cast.shape import CENTRE, FINER, Solid, chart
+from understudy.cast.soft import beside, either, spread
 
 DISTANCE = 8.5  # from the camera to the middle of the head: a portrait lens
 HALF = 1.536  # what half of the picture's height shows at that distance
@@ -109,7 +110,7 @@ def on_plane(v: View, point: Tensor) -> tuple[Tensor, Tensor]:
 
 def look_up(table: Tensor, d: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     """The map's values (b, c, h, w) in unit directions (b, h, w)."""
-    grid = torch.stack(chart(*d), -1)
+    grid = beside(*chart(*d))
     return F.grid_sample(table, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
@@ -139,16 +140,13 @@ def meet(solid: Solid, r: Rays, pixel: Tensor, do: Step) -> Hit:
     def full(x: Tensor) -> Tensor:
         return x.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, :h, :w]
 
-    def spread(x: Tensor) -> Tensor:
-        return F.max_pool2d(x[:, None], 3, 1, 1)[:, 0]
-
     near = -spread(-first.outside) - 0.004
-    behind = spread(torch.where(met, first.outside, -FAR)) - 0.03
+    behind = spread(either(met, first.outside, -FAR)) - 0.03
     at = chosen(full(spread((met | (first.gap < SLACK)).float())) > 0)
     way, (near, behind) = at.cut(r.way), at.cut(torch.stack([full(near), full(behind)], 1)).unbind(1)
     found = _fine(solid, Rays(r.start, way), near, behind, at.own, do)
-    far = at.pasted(full(first.best)[:, None], found[:, :1])[:, 0]
-    miss = _closed(at.pasted(torch.full_like(far, FAR)[:, None], found[:, 1:])[:, 0])
+    far = at.paste(full(first.best)[:, None], found[:, :1])[:, 0]
+    miss = _closed(at.paste(torch.full_like(far, FAR)[:, None], found[:, 1:])[:, 0])
     return _hit(r, far, miss, chosen(miss < pixel))
 
 
@@ -167,7 +165,7 @@ def _coarse(solid: Solid, r: Rays, do: Step) -> _March:
     going = torch.where(m.inside < FAR, m.inside - m.outside > 2e-4, m.far < limit)
     at = chosen(going)
     part = _marched(solid, Rays(r.start, at.cut(r.way)), _March.unpacked(at.cut(m.packed())), 18, do)
-    return _March.unpacked(at.pasted(m.packed(), part.packed()))
+    return _March.unpacked(at.paste(m.packed(), part.packed()))
 
 
 def _fine(solid: Solid, r: Rays, near: Tensor, behind: Tensor, own: Tensor, do: Step) -> Tensor:
@@ -175,21 +173,20 @@ def _fine(solid: Solid, r: Rays, near: Tensor, behind: Tensor, own: Tensor, do: 
     behind an edge that a ray slips past."""
     m = _marched(solid, r, _begun(near), 4, do)
     past = m.best < m.outside  # the edge, that is: the nearest place lies behind
-    onward = torch.where(past, torch.maximum(m.outside, behind), m.outside)
+    onward = either(past, torch.maximum(m.outside, behind), m.outside)
     met = m.inside < FAR
-    m = replace(m, far=torch.where(met, m.outside + (m.inside - m.outside) * 0.5, onward))
+    m = replace(m, far=either(met, m.outside + (m.inside - m.outside) * 0.5, onward))
     # between two places this near each other the surface is as good as flat
     at = chosen(torch.where(met, m.inside - m.outside > CLOSE, m.far < _limit(r)) & own)
     part = _marched(solid, Rays(r.start, at.cut(r.way)), _March.unpacked(at.cut(m.packed())), 5, do)
-    m = _March.unpacked(at.pasted(m.packed(), part.packed()))
+    m = _March.unpacked(at.paste(m.packed(), part.packed()))
     met = m.inside < FAR
-    return torch.stack([torch.where(met, m.between(), m.best), torch.where(met, 0, m.gap.clamp_min(0))], 1)
+    return torch.stack([either(met, m.between(), m.best), either(met, 0.0, m.gap.clamp_min(0))], 1)
 
 
 def _closed(miss: Tensor) -> Tensor:
     """Misses a pixel or two wide between meetings are rays that grazed something for too long: meetings too."""
-    near = -F.max_pool2d(-miss[:, None], 3, 1, 1)
-    return F.max_pool2d(near, 3, 1, 1)[:, 0]
+    return spread(-spread(-miss))
 
 
 def _nearest(r: Rays) -> Tensor:
@@ -256,16 +253,16 @@ def one_step(
     inside: Tensor, inside_gap: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """What a march knows after it has found `gap` at `far`."""
-    better = gap.abs() < best_gap.abs()
-    best, best_gap = torch.where(better, far, best), torch.where(better, gap, best_gap)
-    out = gap > 0
+    better = (gap.abs() < best_gap.abs()).float()
+    best, best_gap = torch.lerp(best, far, better), torch.lerp(best_gap, gap, better)
+    out = (gap > 0).float()
     closing = (outside_gap - gap) / (far - outside).clamp_min(1e-5)  # how fast the gap closes along the ray
-    pace = torch.where((gap < 0.06) & (closing > 0), (0.85 / closing.clamp_min(1e-3)).clamp(0.6, 2.5), 0.68)
-    outside, outside_gap = torch.where(out, far, outside), torch.where(out, gap, outside_gap)
-    inside, inside_gap = torch.where(out, inside, far), torch.where(out, inside_gap, gap)
+    pace = either((gap < 0.06) & (closing > 0), (0.85 / closing.clamp_min(1e-3)).clamp(0.6, 2.5), 0.68)
+    outside, outside_gap = torch.lerp(outside, far, out), torch.lerp(outside_gap, gap, out)
+    inside, inside_gap = torch.lerp(far, inside, out), torch.lerp(gap, inside_gap, out)
     share = (outside_gap / (outside_gap - inside_gap)).clamp(0.12, 0.88)
     between = outside + (inside - outside) * share
-    far = torch.where(inside < FAR, between, torch.minimum(far + (gap * pace).clamp_min(0.028), limit))
+    far = either(inside < FAR, between, torch.minimum(far + (gap * pace).clamp_min(0.028), limit))
     return far, best, best_gap, outside, outside_gap, inside, inside_gap
 
 
@@ -278,6 +275,6 @@ def _gap(solid: Solid, r: Rays, far: Tensor) -> Tensor:
     radius = torch.sqrt(x * x + y * y + z * z)
     ahead = z / radius
     k = torch.rsqrt((2 + 2 * ahead).clamp_min(1e-4)) / radius * (1 + FINER * (0.5 + 0.5 * ahead))
-    grid = torch.stack([x * k, y * k], -1)
+    grid = beside(x * k, y * k)
     under = F.grid_sample(solid.radius, grid, mode="bilinear", padding_mode="border", align_corners=True)
     return radius - under[:, 0]

@@ -114,17 +114,16 @@ def shadow(who: Who, x: Tensor, y: Tensor) -> Tensor:
 def earrings(
     who: Who, v: View, far_head: Tensor, flat: tuple[Tensor, Tensor], colour: Tensor, albedo: Tensor, lamp: Light
 ) -> tuple[Tensor, Tensor]:
-    """A bead on each ear lobe."""
+    """A bead on each ear lobe, put into `colour` and `albedo`."""
     height, width = far_head.shape[-2:]
     span = math.ceil(0.12 * height / float(v.zoom.min()) / 4) * 4
-    pack = torch.cat([colour, albedo], 1)
     for side in (1.0, -1.0):
         lobe = torch.stack(
             [side * (0.72 * who.head_width + 0.02), -0.335 + 0 * who.head_width, -0.06 + 0 * who.head_width], -1
         )
         at, z = on_plane(v, lobe[:, 0])
         cut = window(project(v, lobe[:, 0])[0][:, 0], span, height, width)
-        right, up, far = cut.cut(torch.stack([*flat, far_head], 1)).unbind(1)
+        right, up, far = cut.cut_each([one[:, None] for one in (*flat, far_head)]).unbind(1)
         x, y = (right - at[:, 0]) / 0.045, (up - at[:, 1]) / 0.045
         d = (x * x + y * y + 1e-8).sqrt() - 1
         seen = step(-0.05, 0.02, far - (DISTANCE - z)) * who.earrings
@@ -133,5 +132,6 @@ def earrings(
         gold = colour.new_tensor([0.75, 0.50, 0.18])[None, :, None, None]
         bead = gold * (0.25 + 0.7 * facing + 1.6 * facing**24)[:, None]
         on = cover(d * 0.045, v.pixel) * seen
-        pack = cut.pasted(pack, mix(cut.cut(pack), torch.cat([bead, gold.expand_as(bead)], 1), on))
-    return pack[:, :3], pack[:, 3:]
+        colour = cut.paste(colour, mix(cut.cut(colour), bead, on))
+        albedo = cut.paste(albedo, mix(cut.cut(albedo), gold.expand_as(bead), on))
+    return colour, albedo
