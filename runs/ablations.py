@@ -1,7 +1,7 @@
 """What each idea of a recipe is worth: the same steps from the same start, without it, and measured as every model is.
 
     python runs/ablations.py x-portrait-small --steps 1000 --picture 128 --processes 2
-    python runs/ablations.py x-portrait-2-small --steps 1000 --picture 128 --only full,read
+    python runs/ablations.py x-portrait-2-small --steps 1000 --picture 128 --only end,nobody
 
 Everything lies in `--out` (journal/ablations): a run and an evaluation of each, and `MODEL.md`, the table, written anew
 after each of them. Started again, it goes on where it stopped. At 256 pixels and 1,000 steps a variant takes half an
@@ -53,7 +53,7 @@ def main() -> None:
     asked.add_argument("--pictures", type=int, default=10_240, help="drawn ahead")
     asked.add_argument("--processes", type=int, default=1)
     asked.add_argument("--people", type=int, default=12)
-    asked.add_argument("--only", default="", help="columns of VARIANTS by number or first word, with commas")
+    asked.add_argument("--only", default="", help="some of VARIANTS, by how their names begin, with commas")
     asked.add_argument("--out", type=Path, default=Path("journal/ablations"))
     said = asked.parse_args()
     folder = said.out / f"{said.picture}"

@@ -31,8 +31,8 @@ class Words:
 
 
 CAST: Final = (
-    "made-up people drawn by this project's own program (`understudy cast`), and nothing else; no person, no picture "
-    "of one, and no other model had a part in it"
+    "made-up people drawn by this project's own program (`understudy cast`), and nothing else; no person and no "
+    "picture of one had a part in it, and of models only this project's own, which learnt from the same"
 )
 NOBODY: Final = "It knows the cast. On photos it is out of its world. It is not to be used to deceive (see the README)."
 WORDS: Final[Mapping[str, Words]] = {
@@ -75,14 +75,15 @@ WORDS: Final[Mapping[str, Words]] = {
         "It moves as little as a mean does.",
     ),
     "bridge": Words(
-        "What MediaPipe's coefficients say, as what the cast's own coefficients do: numbers for `--driver bridge`.",
+        "What the cast's coefficients do to 95 points of the mesh, by which `--driver bridge` reads a driver.",
         CAST,
         "minutes on one CPU core, by `runs/bridge.py`",
         "It is as modest about brows and glances as MediaPipe is.",
     ),
     "canonical_face": Words(
-        "478 points of a face at rest, and how ARKit's coefficients move them: the rig.",
-        CAST,
+        "478 points of a face at rest, its triangles and its mirror pairs: what the rig is authored on.",
+        "faces drawn by this project's own program, found by MediaPipe's face mesh, whose numbers and triangles "
+        "it has; no person and no picture of one had a part in it",
         "minutes on one CPU core, by `runs/canonical_face.py`",
         "One face's proportions; the rig fits them to others.",
     ),

@@ -243,7 +243,7 @@ def _strange_to_diffusion(choices: Choices, model: Model) -> Iterator[tuple[str,
 def _strange_to_small(choices: Choices) -> Iterator[tuple[str, str, str]]:
     """The same for this project's own models."""
     if choices.sampler == "lcm":
-        yield "--sampler lcm", "LCM-LoRA is for Stable Diffusion's U-Net", "another sampler; its own takes 8 steps"
+        yield "--sampler lcm", "LCM-LoRA is for Stable Diffusion's U-Net", "another sampler; its own takes 3 steps"
     if choices.preview:
         yield "--preview", "the tiny decoder is for Stable Diffusion's latents", "leave it out: its decoder is small"
     if choices.parity:

@@ -1,8 +1,8 @@
 """X-Actor: from voices to motion, by diffusion forcing.
 
 Learnt from talking takes of the cast, made ahead. Of each take a part is shown, in which every frame has a noise level
-of its own: one drawn for each frame, or for each chunk, or as in a performance, where what is finished is nearly clean
-and what comes is not. The row before the part is a portrait's own, from which the motion sets out.
+of its own: one drawn for each frame, or for each chunk, or one for all, or as in a performance, where what is finished
+is nearly clean and what comes is not. The row before the part is a portrait's own, from which the motion sets out.
 
 `objective` says what is compared: forcing is the whole; teacher gives the true past as it is, which drifts; regression
 asks for the mean of all performances, which is what an actor must be better than. With `own`, some parts have a past

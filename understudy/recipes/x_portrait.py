@@ -2,8 +2,8 @@
 
 A sample is a question about an ensemble of made-up people: this person (the portrait), doing what another person does
 in a picture (the driver). The answer was drawn as well, so it is exact. The driver's picture is the paper's
-cross-identity picture I_C = F(another person, driving frame); it is varied as footage varies, and stretched along both
-axes by chance, so that the driver's looks and proportions say nothing.
+cross-identity picture I_C = F(another person, driving frame); it is varied as footage varies, and stretched a little
+along both axes by chance, so that the driver's looks say nothing and proportions are not quite to be trusted.
 
 1. prior      the backbone alone learns what pictures look like (at full size it is Stable Diffusion)
 2. spatial    the reference net and the first control net, on single pictures; the backbone stands still
