@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from understudy.diffusion import forcing, samplers, windows
-from understudy.diffusion.noise import X_NEMO, RectifiedFlow, keyed_noise, noised
+from understudy.diffusion.noise import X_NEMO, Cosine, RectifiedFlow, keyed_noise, noised
 from understudy.errors import BadOption
 
 SHAPE = (2, 3, 3)
@@ -222,8 +222,8 @@ def test_a_short_rollout_is_the_beginning_of_a_long_one(lag: int, order: int) ->
 
 
 @pytest.mark.parametrize(("order", "sampler"), [(1, samplers.ddim), (2, samplers.dpm_solver)])
-@pytest.mark.parametrize("lag", [0, 1, 3, 8])
-def test_rollout_is_the_staircase(lag: int, order: int, sampler: Callable[..., Iterator[Tensor]]) -> None:
+@pytest.mark.parametrize(("lag", "rho"), [(0, 1.0), (1, 1.0), (3, 1.0), (3, 1.6), (8, 1.0)])
+def test_rollout_is_the_staircase(lag: int, rho: float, order: int, sampler: Callable[..., Iterator[Tensor]]) -> None:
     """Frames that stand alone: the rolling window does what the whole matrix does."""
 
     def alone(noisy: Tensor, level: Tensor, frames: Sequence[int]) -> Tensor:
@@ -232,11 +232,31 @@ def test_rollout_is_the_staircase(lag: int, order: int, sampler: Callable[..., I
     flow, noise = RectifiedFlow(), keyed_noise(2, range(10), SHAPE)
     parts = forcing.rollout(
         alone, lambda wanted: keyed_noise(2, wanted, SHAPE), flow, chunk=4, steps=8, lag=lag, history=4, frames=10,
-        order=order,
+        order=order, rho=rho,
     )  # fmt: skip
-    levels = forcing.by_chunk(forcing.staircase(3, 8, lag), 4, 10)
+    levels = forcing.by_chunk(forcing.staircase(3, 8, lag), 4, 10) ** rho
     whole = samplers.last(sampler(lambda n, lv: alone(n, lv, range(10)), noise, levels, flow))
     assert torch.allclose(torch.cat(list(parts)), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.2, 0.4, 0.8])
+def test_bent_levels_keep_what_varies_little(spread: float) -> None:
+    """Numbers of a normal distribution, guessed as well as can be: they must come out as different as they are."""
+    schedule = Cosine(zero_snr=False)
+
+    def best(noisy: Tensor, level: Tensor, frames: Sequence[int]) -> Tensor:
+        alpha, sigma = schedule.alpha(level)[:, None], schedule.sigma(level)[:, None]
+        return spread**2 * alpha * noisy / (alpha**2 * spread**2 + sigma**2)
+
+    def made(rho: float) -> float:
+        parts = forcing.rollout(
+            best, lambda wanted: keyed_noise(5, wanted, (64,)), schedule, chunk=8, steps=8, lag=8, frames=64, order=2,
+            rho=rho,
+        )  # fmt: skip
+        return float(torch.cat(list(parts)).std()) / spread
+
+    even, bent = made(1.0), made(1.75)
+    assert even < bent and abs(bent - 1) < 0.2 and (spread > 0.2 or even < 0.7)
 
 
 def test_rollout_holds_history_and_what_is_on_its_way() -> None:

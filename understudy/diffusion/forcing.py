@@ -86,6 +86,7 @@ def rollout(
     stabilise: float = 0.0,
     frames: int | None = None,
     order: int = 1,
+    rho: float = 1.0,
 ) -> Iterator[Tensor]:
     """Goes down an endless staircase of chunks, `lag` steps apart, and yields each chunk as it becomes clean.
 
@@ -93,8 +94,10 @@ def rollout(
     have set out. With `lag` = steps // n about n chunks are on their way at once (a pyramid); with `lag` = steps,
     one. `stabilise` is the level that finished frames are said to have, shrunk as at that level but not noised, so
     that small faults are not taken at their word (appendix of the paper). `order` 1 takes DDIM's steps, 2 those of
-    DPM-Solver++(2M), each frame from its own last guess. Without `frames` it never ends; memory is that of history
-    and the chunks on their way, and a short rollout is the beginning of a long one if `part` is causal.
+    DPM-Solver++(2M), each frame from its own last guess. Levels are (steps left / steps) ** `rho`: under 1, steps
+    are smaller where all is still open; over 1, where it is nearly clean, for the last step is a leap in which what
+    varies less than the noise there shrinks towards its mean. Without `frames` it never ends; memory is that of history and the chunks on their way, and a short rollout is the beginning of a long
+    one if `part` is causal.
     """
     _check(chunk, steps, lag, frames, order)
     done: Tensor | None = None
@@ -107,7 +110,7 @@ def rollout(
         if not live:
             return
         noisy = torch.cat(live)
-        here, there = (_levels(live, first, at, steps, lag).to(noisy.device) for at in (row, row + 1))
+        here, there = (_levels(live, first, at, steps, lag, rho).to(noisy.device) for at in (row, row + 1))
         clean = _asked(part, done, noisy, here, schedule, stabilise, first * chunk)
         clean = guessed.believed(clean, log_ratio(there, schedule) - log_ratio(here, schedule))
         live = list(torch.split(moved(noisy, clean, here, there, schedule), [len(piece) for piece in live]))
@@ -157,10 +160,12 @@ def _asked(
     return part(torch.cat([given, noisy]), torch.cat([told, level]), frames)[len(done) :]
 
 
-def _levels(live: list[Tensor], first: int, row: int, steps: int, lag: int) -> Tensor:
+def _levels(live: list[Tensor], first: int, row: int, steps: int, lag: int, rho: float) -> Tensor:
     """Level of each live frame at a row of the staircase."""
     left = [min(max(steps - (row - lag * (first + index)), 0), steps) for index in range(len(live))]
-    return torch.tensor([steps_left / steps for steps_left, piece in zip(left, live, strict=True) for _ in piece])
+    return torch.tensor(
+        [(steps_left / steps) ** rho for steps_left, piece in zip(left, live, strict=True) for _ in piece]
+    )
 
 
 def _remembered(done: Tensor | None, finished: Tensor, history: int) -> Tensor:

@@ -42,15 +42,21 @@ class Tempo:
     """How much more the voice counts than it would by itself; 1 asks the net once instead of twice."""
     order: int = 1
     """1: believe each guess as it is (DDIM); 2: draw it on from the last (DPM-Solver++)."""
+    rho: float = 1.0
+    """Levels are (steps left / steps) ** rho: under 1, steps are smaller where all is still open; over 1, where it is
+    nearly clean."""
     cached: bool = True
     """Whether finished frames are remembered as keys and values, or gone through again."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.stabilise < 1 / max(self.steps, 1):
+        if not self.rho > 0:
+            raise BadOption(f"no performance has levels bent by {self.rho}", remedy="rho of 1 to 2")
+        last = max(self.steps, 1) ** -self.rho
+        if not 0 <= self.stabilise < last:
             raise BadOption(
                 "finished frames must be cleaner than any that are not",
-                f"stabilise {self.stabilise} with {self.steps} steps",
-                f"from 0 to under {1 / max(self.steps, 1):.3f}",
+                f"stabilise {self.stabilise} with {self.steps} steps and a rho of {self.rho}",
+                f"from 0 to under {last:.3f}",
             )
         if self.order not in (1, 2):
             raise BadOption(f"no performance has the order {self.order}", remedy="1 (DDIM) or 2 (DPM-Solver++)")
@@ -133,7 +139,7 @@ def performances(
     history = config.chunk if tempo.cached else _ALL
     chunks = rollout(
         stage.part, noise, config.schedule, chunk=config.chunk, steps=tempo.steps, lag=tempo.lag, history=history,
-        stabilise=tempo.stabilise, order=tempo.order,
+        stabilise=tempo.stabilise, order=tempo.order, rho=tempo.rho,
     )  # fmt: skip
     shown = 0
     score.rows(range(0, 1))
