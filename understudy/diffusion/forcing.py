@@ -96,8 +96,8 @@ def rollout(
     that small faults are not taken at their word (appendix of the paper). `order` 1 takes DDIM's steps, 2 those of
     DPM-Solver++(2M), each frame from its own last guess. Levels are (steps left / steps) ** `rho`: under 1, steps
     are smaller where all is still open; over 1, where it is nearly clean, for the last step is a leap in which what
-    varies less than the noise there shrinks towards its mean. Without `frames` it never ends; memory is that of history and the chunks on their way, and a short rollout is the beginning of a long
-    one if `part` is causal.
+    varies less than the noise there shrinks towards its mean. Without `frames` it never ends; memory is that of
+    history and the chunks on their way, and a short rollout is the beginning of a long one if `part` is causal.
     """
     _check(chunk, steps, lag, frames, order)
     done: Tensor | None = None
