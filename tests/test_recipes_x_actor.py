@@ -21,7 +21,7 @@ from understudy.recipes.recipe import changed
 from understudy.recipes.x_actor import Parts, XActorRecipe, levels_of, task, x_actor_small_recipe
 from understudy.recipes.x_actor_exam import Exam
 from understudy.train.loop import Step, train
-from understudy.train.task import Chance, Judgement, Moment
+from understudy.train.task import Chance, Judgement
 
 TOY = [
     "takes=2", "seconds=4", "frames=16", "config.width=16", "config.depth=2", "config.heads=2", "config.chunk=4",
@@ -138,24 +138,6 @@ def test_recorded_voices_teach_mouths_alone(tmp_path: Path) -> None:
     assert counts[0, jaw] == counts[1, jaw] > counts[0, brow] > counts[1, brow] == 0
     alike = x_actor.worth(Actor(wanted.config), toy("acted=1"), torch.tensor([False, True]))
     assert torch.equal(alike[0], alike[1])
-
-
-def test_acting_is_kept_while_mouths_learn(tmp_path: Path) -> None:
-    by_hand(tmp_path)
-    elder = Actor(toy().config)
-    for parameter in elder.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    about = weights.About(name="x-actor-small", config=toy().config, recipe={}, commit="", figures={}, storage="fp32")
-    weights.save(tmp_path / "elder.safetensors", elder.state_dict(), about)
-    asked = f"{tmp_path / 'elder.safetensors'}"
-    recipe = toy(f"start={asked}", f"acts_like={asked}", "history=0", "velocity=0")
-    made = task(recipe, tmp_path)
-    batch = made.data.batch([0, 1])
-    made.turns[0].objective(made.model, batch, Moment(Chance(0, (0, 1)), 0.0)).total.backward()
-    learns = made.model.motion_out.weight.grad.abs().sum(1) > 0
-    assert torch.equal(learns, x_actor.mouths(torch.zeros(PLAYED)) > 0)  # nobody differs from himself elsewhere
-    with pytest.raises(BadOption, match="mouth"):
-        x_actor.kept_in_mind(toy(f"acts_like={asked}", "config.motion=16"), elder)
 
 
 def test_a_past_of_its_own_is_another_past(tmp_path: Path) -> None:

@@ -60,9 +60,6 @@ class XActorRecipe(Recipe):
     """and so many more that are said by voices recorded from people, for which festival has to be installed."""
     acted: float
     """How much all but the mouth counts in those. With 0, seven speakers teach what sounds look like, and no moods."""
-    acts_like: str
-    """Weights of an actor of the same size whose acting is kept: all but the mouth is compared with what it says of the
-    same noisy motion, and not with the truth. So lips go on learning, and moods are not forgotten meanwhile."""
     seconds: int
     """Of each."""
     frames: int
@@ -134,7 +131,6 @@ def x_actor_small_recipe() -> XActorRecipe:
         takes=3200,
         recorded=0,
         acted=0.0,
-        acts_like="",
         seconds=16,
         frames=config.context + config.chunk,
         rate=2e-3,
@@ -249,16 +245,18 @@ def levels_of(recipe: XActorRecipe, dice: Chance) -> Tensor:
     return torch.where(kind < recipe.used, as_performed, drawn)
 
 
-def acting(model: Actor, batch: Batch, moment: Moment, recipe: XActorRecipe, elder: Actor | None = None) -> Loss:
-    """The error of the clean motion, where it is not given. `elder`: whose acting is kept."""
+def acting(model: Actor, batch: Batch, moment: Moment, recipe: XActorRecipe) -> Loss:
+    """The error of the clean motion, where it is not given."""
     dice, device = moment.chance, batch["motion"].device
     true = model.normal(batch["motion"].float())
     level = levels_of(recipe, dice).to(device)
     stands = torch.where(batch["stands"], recipe.history * dice.uniform(1, purpose=_OWN)[:, 0].to(device), 1.0)
     level = torch.cat([stands[:, None], level], 1)
-    sound = recorded(batch["sound"], dice, recipe) if recipe.config.bands else batch["sound"]
-    told = (dice.uniform(purpose=_TOLD) >= recipe.unheard).to(device)
-    heard = model.listen(sound, told)
+    sound = batch["sound"]
+    heard = model.listen(
+        recorded(sound, dice, recipe) if recipe.config.bands else sound,
+        (dice.uniform(purpose=_TOLD) >= recipe.unheard).to(device),
+    )
     wishes = wishes_of(batch, dice, recipe.unwished)
     noise = dice.normal(*true.shape[1:], purpose=_NOISE).to(device)
     given, asked = true, torch.ones_like(level)
@@ -266,11 +264,8 @@ def acting(model: Actor, batch: Batch, moment: Moment, recipe: XActorRecipe, eld
         given, own = imagined(model, true, level, heard, wishes, dice, recipe)
         asked = (~own).float()  # it is to go on from them, not to take them back
     noisy = noised(given, noise, level, recipe.config.schedule)
-    clean = model(noisy, level, heard, wishes, -1)[0].float()
-    if elder is not None:
-        with torch.no_grad():
-            said = elder.to(device)(noisy, level, elder.listen(sound, told), wishes, -1)[0].float()
-        true = torch.lerp(said, true, mouths(model.deviation))
+    clean, _ = model(noisy, level, heard, wishes, -1)
+    clean = clean.float()
     shares = (weight_of(level, recipe) * asked)[..., None] * worth(model, recipe, batch["recorded"].to(device))
     total = shares.sum()
     error = ((clean - true).square() * shares).sum() / total
@@ -318,15 +313,10 @@ def worth(model: Actor, recipe: XActorRecipe, recorded: Tensor) -> Tensor:
     counts = torch.where(model.deviation > LEAST * 1.001, 1.0, 0.1)
     if recipe.config.motion != PLAYED:
         return counts.expand(len(recorded), 1, -1)
-    lips = mouths(counts)
+    sides = {INDEX[side] for name in likeness.LIPS for side in (name, name.replace("Left", "Right"))}
+    lips = torch.zeros_like(counts).index_fill_(0, torch.tensor(sorted(sides), device=counts.device), 1.0)
     rest = torch.where(recorded, recipe.acted, 1.0)[:, None, None] * (1 - lips)
     return counts * ((1 + recipe.lips) * lips + rest)
-
-
-def mouths(like: Tensor) -> Tensor:
-    """(58,) 1 for what speech moves, 0 for all else."""
-    sides = {INDEX[side] for name in likeness.LIPS for side in (name, name.replace("Left", "Right"))}
-    return torch.zeros_like(like).index_fill_(0, torch.tensor(sorted(sides), device=like.device), 1.0)
 
 
 @torch.no_grad()
@@ -391,7 +381,6 @@ def task(recipe: XActorRecipe, folder: Path) -> Task:
         )
     else:
         spoken(model, takes)
-    elder = kept_in_mind(recipe, model) if recipe.acts_like else None
     exam = Exam(recipe)
     return Task(
         identity=weights.as_json(recipe) | {"talk": " ".join(_mark(path) for path, count in folders.items() if count)},
@@ -399,7 +388,7 @@ def task(recipe: XActorRecipe, folder: Path) -> Task:
         model=model,
         turns=(
             Turn(
-                name="act", learns=("",), objective=partial(acting, recipe=recipe, elder=elder), rate=recipe.rate,
+                name="act", learns=("",), objective=partial(acting, recipe=recipe), rate=recipe.rate,
                 betas=(0.9, 0.99), optimiser="muon",
             ),
         ),
@@ -408,21 +397,6 @@ def task(recipe: XActorRecipe, folder: Path) -> Task:
         judge=exam.judge,
         keep=exam.keep,
     )  # fmt: skip
-
-
-def kept_in_mind(recipe: XActorRecipe, model: Actor) -> Actor:
-    """The actor whose acting is kept, with the units of `model`. Errors: `BadOption` where motion is not the cast's."""
-    if recipe.config.motion != PLAYED:
-        raise BadOption(
-            "a mouth is told from the rest in the cast's motion",
-            f"config.motion={recipe.config.motion}",
-            f"config.motion={PLAYED}",
-        )
-    elder = Actor(recipe.config)
-    weights.fill(elder, weights.load(found(recipe.acts_like)))
-    model.mean.copy_(elder.mean)
-    model.deviation.copy_(elder.deviation)
-    return elder.eval().requires_grad_(False)
 
 
 def spoken(model: Actor, takes: shards.Joined) -> None:
