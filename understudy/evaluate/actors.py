@@ -49,11 +49,11 @@ class Audition:
     what moods look like; how many moods change; how many times a minute of speech is repeated, with how many seeds;
     who draws it."""
 
-    takes: int = 10
+    takes: int = 20
     seconds: int = 14
     seeds: int = 8
     teachers: int = 60
-    others: int = 4
+    others: int = 8
     changes: int = 10
     minutes: int = 30
     endless: int = 4
