@@ -128,7 +128,10 @@ def test_a_code_is_what_a_generator_is_told() -> None:
     told = drawers.coded(toy, snippet.drive, SIZE)
     assert told.code is not None and told.code.shape == (2, 3, 6) and not told.hints
     still = drawers.coded(toy, snippet.held().drive, SIZE).code
-    assert still is not None and torch.equal(still[0], still[1]) and torch.allclose(still[0], told.code[0], atol=1e-5)
+    assert still is not None
+    # on some machines, places in a batch are added up in another order
+    assert torch.allclose(still[0], still[1], atol=1e-5) and torch.allclose(still[0], told.code[0], atol=1e-5)
+    assert (told.code[1] - told.code[0]).abs().max() > 0.01
 
 
 def test_a_model_is_measured_from_end_to_end(trained: Generator, tmp_path: Path) -> None:
