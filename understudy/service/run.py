@@ -28,6 +28,7 @@ def serve(folder: Path, limits: Limits, *, host: str, port: int, workers: int, k
         bound = config.bind_socket() if port else _any(host)
     except (OSError, SystemExit) as error:
         raise BadOption(f"nothing can listen on {host}:{port}", str(error), "--port with another number") from error
+    bound.listen(config.backlog)  # who calls from now on waits until the service has begun, and is not refused
     logs.event("listening", host=host, port=bound.getsockname()[1])
     uvicorn.Server(config).run(sockets=[bound])
 
