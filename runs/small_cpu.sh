@@ -7,7 +7,7 @@
 #   runs/small_cpu.sh              an hour for the autoencoder, eight for X-Portrait, as many for X-Portrait 2, an hour for
 #                                  the decoder again, two for X-Actor
 #   HOURS=16 runs/small_cpu.sh     or longer
-#   RECORDED=1200 runs/small_cpu.sh                X-Actor learns from festival's voices, too (docs/x-actor.md says which)
+#   RECORDED=800 runs/small_cpu.sh                X-Actor learns from festival's voices, too (docs/x-actor.md says which)
 #   OUT=/elsewhere THREADS=4 DEVICE=cuda runs/small_cpu.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -224,6 +224,10 @@ def test_nonsense_is_refused() -> None:
         replace(TOY, context=9)
     with pytest.raises(BadOption, match="cleaner"):
         replace(TEMPO, stabilise=0.2)
+    with pytest.raises(BadOption, match="bent by 0"):
+        replace(TEMPO, rho=0.0)
+    with pytest.raises(BadOption, match="cleaner"):
+        replace(TEMPO, rho=2.0)  # whose last level, 1 / 36, is cleaner than what is finished
     with pytest.raises(BadOption, match="no performance has the order 3"):
         replace(TEMPO, order=3)
     with pytest.raises(BadOption, match="mood"):

@@ -198,6 +198,7 @@ def test_opposites_are_not_both_found(rig: Rig) -> None:
 def test_a_frame_does_not_depend_on_the_others_to_the_last_bit(rig: Rig) -> None:
     points = rig.points(mixes(2, 70, 0.3), poses(1, 70))
     found, pose = rig.track(points)
+    assert rig.read(points[:0]).shape == (0, found.shape[1])
     for size in (1, 9, 32):
         parts = [rig.track(points[first : first + size]) for first in range(0, 70, size)]
         assert np.array_equal(np.concatenate([part[0] for part in parts]), found)

@@ -28,8 +28,8 @@ class Drawn:
 
 
 def draw(who: Who, how: How, height: int, width: int | None = None, stages: Stages = PLAIN) -> Drawn:
-    """Draw `how[i]` as `who[i]`, on the device that both are on. For many pictures of one size, `render.compiled()`
-    makes faster `stages`."""
+    """Draw `how[i]` as `who[i]`, on the device that both are on. `stages`: those of `render.compiled()`,
+    if not plain ones."""
     width = height if width is None else width
     if min(height, width) < SMALLEST:
         raise BadOption(

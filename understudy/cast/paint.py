@@ -105,8 +105,8 @@ class Window:
         return x.reshape(b, c, -1).gather(2, index).reshape(b, c, self.height, self.width)
 
     def paste(self, x: Tensor, patch: Tensor) -> Tensor:
-        """Replace the window's contents in `x` (b, c, h, w), which is changed and returned: a copy of whole pictures
-        costs more than what is drawn in them."""
+        """`x` (b, c, h, w) with the window's contents replaced. It is changed itself, as far as its memory allows: a
+        copy of whole pictures costs more than what is drawn in them. Go on with what is returned."""
         b, c, h, w = x.shape
         index = self.index[:, None].expand(-1, c, -1)
         return x.reshape(b, c, -1).scatter_(2, index, patch.reshape(b, c, -1)).reshape(b, c, h, w)

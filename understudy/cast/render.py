@@ -370,6 +370,6 @@ FUSED = ("step", "skin")  # the others gain little, or compile for minutes
 
 
 def compiled() -> Stages:
-    """The same with the stages that gain by it compiled by torch, at first use: a minute or two once, for all numbers
-    of pixels, then faster."""
+    """The same with the stages that may gain by it compiled by torch, at first use: a minute or two once, for all
+    numbers of pixels. On a CPU nothing is gained (`bench/cast.py --compiled`)."""
     return replace(PLAIN, **{name: torch.compile(getattr(PLAIN, name), dynamic=True) for name in FUSED})

@@ -105,7 +105,7 @@ class Rig:
     # --- forwards ---------------------------------------------------------------------------------------------------
 
     def _shapes(self, coefficients: Floats) -> Floats:
-        linear = self.shape + np.tensordot(_possible(coefficients), self.basis, 1)
+        linear = self.shape + _each(_possible(coefficients), self._flat).reshape(-1, *self.shape.shape)
         return np.asarray(linear + self.kept_apart(linear), np.float32)
 
     def kept_apart(self, shapes: Floats) -> Floats:
@@ -114,7 +114,7 @@ class Rig:
         at_rest = np.minimum(self.shape[lower, 1] - self.shape[upper, 1], 0)
         crossed = np.maximum(at_rest - (shapes[:, lower, 1] - shapes[:, upper, 1]), 0)
         pushed = np.zeros_like(shapes)
-        pushed[..., 1] = crossed @ carry
+        pushed[..., 1] = _each(crossed, carry)
         return pushed
 
     # --- backwards --------------------------------------------------------------------------------------------------
@@ -123,20 +123,25 @@ class Rig:
         """Solved in steps, each of which knows from the one before it what of the displacement is due to lids and lips
         that touch (they move less than the sum of what moves them), and how much the rig cannot explain."""
         problem = self._problem
-        moved: Floats = (shapes - self.shape).reshape(len(shapes), -1)
+        moved: Floats = (shapes - self.shape).reshape(len(shapes), self.shape.size)
         noise = np.full((len(shapes), 1), _LEAST_NOISE, np.float32)
-        free, found = moved, problem.guess(moved @ problem.gather)
+        free, found = moved, problem.guess(_each(moved, problem.gather))
         for step in range(_STEPS):
-            found = problem.solve(free @ problem.gather, noise, found)
+            found = problem.solve(_each(free, problem.gather), noise, found)
             if step == _STEPS - 1:
                 break
-            linear = (_join(found) @ self.basis.reshape(len(self.basis), -1)).reshape(shapes.shape)
+            linear = _each(_join(found), self._flat).reshape(shapes.shape)
             apart = self.kept_apart(self.shape + linear).reshape(moved.shape)
             free = np.asarray(moved - apart, np.float32)
             left = (free - linear.reshape(moved.shape)) * problem.weight
             level = np.sqrt((left * left).mean(axis=1, keepdims=True))
             noise = np.asarray(level.clip(_LEAST_NOISE, _MOST_NOISE), np.float32)
         return _join(found)
+
+    @property
+    def _flat(self) -> Floats:
+        """(k, 1434) what coefficients do."""
+        return self.basis.reshape(len(self.basis), -1)
 
     @cached_property
     def _problem(self) -> _Problem:
@@ -186,7 +191,7 @@ class _Problem:
 
     def guess(self, aim: Floats) -> Floats:
         """(f, k) `aim` -> (f, k): the answer if there were no bounds, cut to them."""
-        return np.asarray(np.clip((aim @ self.inverse) * self.scale, 0, UPPER), np.float32)
+        return np.asarray(np.clip(_each(aim, self.inverse) * self.scale, 0, UPPER), np.float32)
 
     def solve(self, aim: Floats, noise: Floats, start: Floats) -> Floats:
         """(f, k) `aim`, (f, 1) `noise` and a first guess -> (f, k) a better one."""
@@ -198,7 +203,7 @@ class _Problem:
         here = ahead = start / self.scale
         pace = 1.0
         for _ in range(_ROUNDS):
-            there = np.clip(ahead * keep - (ahead @ self.form) * step + push, 0, most)
+            there = np.clip(ahead * keep - _each(ahead, self.form) * step + push, 0, most)
             quicker = (1 + np.sqrt(1 + 4 * pace * pace)) / 2
             ahead = there + np.float32((pace - 1) / quicker) * (there - here)
             here, pace = there, quicker
@@ -206,15 +211,16 @@ class _Problem:
 
 
 def _in_blocks(function: Callable[[Floats], Floats], frames: Floats) -> Floats:
-    """The function of all frames, in blocks of one size: what comes out for a frame is then the same to the last bit
-    whatever other frames it came with, because matrix products round differently for different sizes."""
-    parts = []
-    for first in range(0, len(frames), _BLOCK):
-        part = frames[first : first + _BLOCK]
-        lack = _BLOCK - len(part)
-        padded = np.concatenate([part, np.repeat(part[-1:], lack, axis=0)]) if lack else part
-        parts.append(function(padded)[: len(part)])
-    return np.concatenate(parts) if parts else function(np.zeros((_BLOCK, *frames.shape[1:]), np.float32))[:0]
+    """The function of all frames, block by block, so that what is made on the way stays small."""
+    starts = range(0, max(len(frames), 1), _BLOCK)
+    return np.concatenate([function(frames[first : first + _BLOCK]) for first in starts])
+
+
+def _each(rows: Floats, matrix: Floats) -> Floats:
+    """(f, n) @ (n, m), a product for each row: what comes out for a frame is then the same to the last bit whatever
+    other frames it came with. In one product, sums are rounded by how many rows there are, and on some processors (with
+    OpenBLAS for AVX2) by where a row stands among them."""
+    return np.asarray(np.matmul(rows[:, None], matrix)[:, 0])
 
 
 def _possible(coefficients: Floats) -> Floats:

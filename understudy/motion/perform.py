@@ -49,8 +49,8 @@ class Tempo:
     """Whether finished frames are remembered as keys and values, or gone through again."""
 
     def __post_init__(self) -> None:
-        if not self.rho > 0:
-            raise BadOption(f"no performance has levels bent by {self.rho}", remedy="rho of 1 to 2")
+        if not (math.isfinite(self.rho) and self.rho > 0):
+            raise BadOption(f"no performance has levels bent by {self.rho}", remedy="a rho of 0.4 to 2")
         last = max(self.steps, 1) ** -self.rho
         if not 0 <= self.stabilise < last:
             raise BadOption(
