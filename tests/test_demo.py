@@ -18,7 +18,7 @@ from understudy import demo, models
 from understudy.animate.pace import nobody
 from understudy.cli import main
 from understudy.clip import read_metadata, read_picture
-from understudy.models import X_PORTRAIT_SMALL, missing_from
+from understudy.models import X_PORTRAIT_2_SMALL, missing_from
 
 FRAMES = 8
 
@@ -59,7 +59,7 @@ def test_without_weights_it_goes_on_and_says_why(capsys: pytest.CaptureFixture[s
         told, said = shown(capsys)
     assert told["folder"] == "understudy-demo" and told["warnings"] == []
     assert [Path(film).name for film in told["films"]] == ["painted.mp4", "realistic.mp4"]
-    lacking = missing_from(X_PORTRAIT_SMALL)
+    lacking = missing_from(X_PORTRAIT_2_SMALL)
     assert lacking is not None and lacking in told["left_out"]
     assert said.count(told["left_out"]) == 1 and "error" not in said
     assert rows(told) == 3 and not Path("understudy-demo/imagined.mp4").exists()
@@ -69,7 +69,7 @@ def test_without_weights_it_goes_on_and_says_why(capsys: pytest.CaptureFixture[s
 def test_without_torch_it_says_so(broken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is none, and where there is one that cannot be loaded."""
     (tmp_path / "weights").mkdir()
-    for name in X_PORTRAIT_SMALL.weights:
+    for name in X_PORTRAIT_2_SMALL.weights:
         (tmp_path / "weights" / name).write_bytes(b"not looked into")
     monkeypatch.delitem(sys.modules, "understudy.cast.stage", raising=False)
     monkeypatch.delattr("understudy.cast.stage", raising=False)
@@ -87,7 +87,7 @@ def test_with_weights_somebody_is_imagined(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("torch")
-    from toy import SMALL, by_chance, store
+    from toy_code import SMALL_2, by_chance, store
 
     store(tmp_path / "weights", by_chance(), {"psnr": 4.0})
     monkeypatch.setattr(demo, "PART", FRAMES - 2)
@@ -97,7 +97,7 @@ def test_with_weights_somebody_is_imagined(
     frames = made.decoded(Path(told["films"][2]))
     assert len(frames) == FRAMES - 2 and frames[0].shape == (demo.SIDE, demo.SIDE, 3)
     words = read_metadata(told["films"][2])
-    assert (words["model"], words["driver"]) == (SMALL, "direct")
+    assert (words["model"], words["driver"]) == (SMALL_2, "direct")
     assert rows(told) == 5
     portrait = Path(told["folder"]) / "portrait-imagined.png"
     assert f"who {demo.SOMEBODY}" in read_metadata(portrait)["cast"]
@@ -110,7 +110,7 @@ def test_whoever_is_imagined_was_never_trained_on() -> None:
     from understudy.data.drawn import HELD_OUT
 
     assert demo.SOMEBODY >= HELD_OUT
-    config = X_PORTRAIT_SMALL.config
+    config = X_PORTRAIT_2_SMALL.config
     assert config is not None and config().picture == demo.SIDE
     one, other = (stage.portrait(demo.SOMEBODY, size=64) for _ in range(2))
     assert np.array_equal(one, other)
@@ -154,6 +154,6 @@ def test_the_whole_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert all((tmp_path / path).stat().st_size > 10_000 for path in (*told["films"], told["sheet"], told["driving"]))
-    whole = missing_from(X_PORTRAIT_SMALL) is None
+    whole = missing_from(X_PORTRAIT_2_SMALL) is None
     assert len(told["films"]) == (3 if whole else 2) and (told["left_out"] is None) == whole
     assert told["seconds"] < (180 if whole else 60)

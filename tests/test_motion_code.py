@@ -16,11 +16,21 @@ from understudy import models
 from understudy.errors import BadMotionFile, BadOption, WrongMotion
 from understudy.motion import file as motion_file
 from understudy.motion.code import NAMES, MotionCode, column, join, whole
-from understudy.motion.encoder import Encoder, EncoderConfig, Probe, boxed, cut, places, relative
+from understudy.motion.encoder import (
+    Encoder,
+    EncoderConfig,
+    FaceNet,
+    FaceNetConfig,
+    Probe,
+    boxed,
+    cut,
+    places,
+    relative,
+)
 from understudy.motion.fan import FanConfig, FanNet, Look
 from understudy.motion.file import MotionFile
 from understudy.motion.kinds import CODE
-from understudy.motion.probing import curves_mirrored, fill, measured, ridge
+from understudy.motion.probing import blinding, curves_mirrored, fill, measured, ridge
 from understudy.motion.reading import in_the_film, read_code
 
 RATE = Fraction(25)
@@ -173,6 +183,18 @@ def test_a_code_does_not_depend_on_its_neighbours(normal: str, net: object) -> N
     assert torch.allclose(encoder.encode(faces.flip(0)), many.flip(0), atol=1e-5)
 
 
+def test_a_net_that_is_given_more_blocks_begins_as_it_was() -> None:
+    less = Encoder(ENCODER)
+    for parameter in less.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)  # as if it had learnt
+    assert isinstance(ENCODER.net, FaceNetConfig)
+    more = Encoder(replace(ENCODER, net=replace(ENCODER.net, blocks=(1, 3))))
+    assert not more.load_state_dict(less.state_dict(), strict=False).unexpected_keys
+    faces = torch.rand(3, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(more.encode(faces), less.encode(faces))
+
+
 def test_normal_codes_have_one_length() -> None:
     codes = Encoder(ENCODER).encode(torch.rand(4, 3, 32, 32))
     assert torch.allclose(codes.mean(1), torch.zeros(4), atol=1e-5)
@@ -224,7 +246,7 @@ def test_looks_begin_silent() -> None:
 def test_the_small_encoder_is_small() -> None:
     with torch.device("meta"):
         encoder = Encoder(models.small_encoder())
-    assert 1.3e6 < sum(value.numel() for value in encoder.parameters()) < 1.6e6
+    assert 2e6 < sum(value.numel() for value in encoder.parameters()) < 2.5e6
     assert 64 <= encoder.config.code <= 128
 
 
@@ -295,6 +317,27 @@ def test_a_planted_line_is_found_and_nothing_is_not() -> None:
     assert (measured(noise[300:], curves[300:], matrix, rest) < 0.1).all()
     still = measured(codes, torch.zeros(400, 1), torch.zeros(1, 12), torch.zeros(1))
     assert torch.isnan(still).all(), "what does not move cannot be told"
+
+
+def test_what_tells_people_is_projected_away_and_what_is_done_stays() -> None:
+    torch.manual_seed(0)
+    curves, doing, looking = torch.rand(500, 4), torch.randn(4, 12), torch.randn(3, 12)
+    theirs, ours = (curves @ doing + torch.randn(500, 3) @ looking + 0.02 * torch.randn(500, 12) for _ in range(2))
+    matrix, rest = blinding(theirs[:400], ours[:400], 4)
+    assert torch.linalg.matrix_rank(matrix, rtol=1e-4) == 4 and torch.allclose(matrix @ matrix, matrix, atol=1e-4)
+    held = [each[400:] @ matrix.T + rest for each in (theirs, ours)]
+    assert (held[0] - held[1]).std() < 0.05 * (theirs - ours)[400:].std()
+    line = ridge(theirs[:400] @ matrix.T + rest, curves[:400])
+    assert (measured(held[0], curves[400:], *line) > 0.95).all()
+
+
+def test_a_net_follows_an_affine_map() -> None:
+    net = Encoder(ENCODER).model
+    assert isinstance(net, FaceNet)
+    faces, matrix, rest = torch.rand(4, 3, 32, 32), torch.randn(10, 10), torch.randn(10)
+    before = net(faces)
+    net.follow(matrix, rest)
+    assert torch.allclose(net(faces), before @ matrix.T + rest, atol=1e-5)
 
 
 def test_a_probe_reads_and_makes_what_it_was_told() -> None:

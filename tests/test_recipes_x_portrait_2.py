@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from test_recipes_x_portrait import autoencoder
 from test_recipes_x_portrait import small as small_x_portrait
 from test_recipes_x_portrait import toy as toy_x_portrait
@@ -23,6 +24,7 @@ from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder
 from understudy.generator.embedding import EmbeddingConfig
 from understudy.generator.generator import Generator, GeneratorConfig, part
+from understudy.models import x_portrait_2
 from understudy.motion.code import NAMES, TURN
 from understudy.motion.encoder import EncoderConfig, FaceNetConfig
 from understudy.recipes import COURSES, named
@@ -158,6 +160,19 @@ def test_an_encoder_taught_by_close_ups_stays_as_it_is(ground: Path, tmp_path: P
     assert {part(name) for name in moved} == {*LEARNERS["together"]}
     assert not any(name.startswith("encoder.model") for name in moved)
     assert any(name.startswith("encoder.final_proj") for name in moved)
+
+
+def test_of_what_close_ups_have_taught_some_directions_are_kept(ground: Path, tmp_path: Path) -> None:
+    near = toy("expression", ground, closeups=16, directions=5)
+    assert [*prepare(near, tmp_path)]
+    run(near, tmp_path, tmp_path / "near")
+    kept = weights.load(tmp_path / "near" / f"{near.name}.safetensors").tensors["encoder.model.fc.weight"]
+    assert torch.linalg.matrix_rank(kept, rtol=1e-4) == 5
+    checkpoints = sorted((tmp_path / "near" / "checkpoints").rglob("*.safetensors"))
+    learning = [value for path in checkpoints for name, value in load_file(path).items() if "model.fc.weight" in name]
+    assert learning and all(torch.linalg.matrix_rank(value, rtol=1e-4) == 12 for value in learning if value.ndim == 2)
+    with pytest.raises(BadOption, match="small net"):
+        replace(near, config=x_portrait_2())
 
 
 def test_an_encoder_that_nobody_has_taught_is_not_left_as_it_is(ground: Path) -> None:

@@ -21,7 +21,7 @@ from understudy.clip.landing import unwritable
 from understudy.data.sheet import Tile, sheet
 from understudy.errors import MissingExtra
 from understudy.extras import absent
-from understudy.models import X_PORTRAIT_SMALL, missing_from
+from understudy.models import X_PORTRAIT_2_SMALL, missing_from
 
 PORTRAITS: Final = {"painted": "portrait-painted.jpg", "realistic": "portrait-realistic.jpg"}
 DRIVER: Final = "driver.mp4"
@@ -99,8 +99,8 @@ def demo(folder: AnyPath = "understudy-demo", *, progress: Tell = nobody) -> Sho
 
 def by_diffusion(folder: Path, driving: Path, part: Path, progress: Tell) -> Result | str:
     """Somebody of the cast, drawn now, does what the driver does first (`part`); or why not, in a sentence."""
-    name = X_PORTRAIT_SMALL.name
-    lacking = missing_from(X_PORTRAIT_SMALL)
+    name = X_PORTRAIT_2_SMALL.name
+    lacking = missing_from(X_PORTRAIT_2_SMALL)
     if lacking is not None:
         remedy = "; pip install torch, and the next demo has it" if lacking.startswith("torch") else ""
         return f"no film by diffusion this time: {name} lacks {lacking}{remedy}"

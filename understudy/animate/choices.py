@@ -35,7 +35,7 @@ PARTS: Final = ("mouth", "eyes", "brows", "pose")
 MOST: Final = 3.0  # of strength
 STEPS: Final = 1000  # of denoising, at most
 DRAWING: Final = (WARP, X_PORTRAIT_SMALL, X_PORTRAIT_2_SMALL, *PUBLISHED)  # what this version can draw with
-KNOWING: Final = (X_PORTRAIT_SMALL, X_PORTRAIT_2_SMALL)  # what draws the cast, the better one first, as measured
+KNOWING: Final = (X_PORTRAIT_2_SMALL, X_PORTRAIT_SMALL)  # what draws the cast, the better one first, as measured
 TAG: Final = "cast"  # the word in a picture's metadata by which the cast's pictures are known
 
 

@@ -53,6 +53,26 @@ def measured(known: Tensor, wanted: Tensor, matrix: Tensor, rest: Tensor) -> Ten
 
 
 @torch.no_grad()
+def blinding(theirs: Tensor, ours: Tensor, kept: int) -> tuple[Tensor, Tensor]:
+    """The matrix (d, d) and the rest (d,) of matrix @ code + rest, which leaves of codes the `kept` directions in which
+    what is done counts most against who does it, and their mean: nuisance attribute projection (Solomonoff, Campbell
+    and Boardman 2005) by the directions of Fisher's discriminant. In double precision.
+
+    `theirs` and `ours` (n, d): codes of two people each who do the same."""
+    one, other = theirs.double(), ours.double()
+    both = torch.cat([one, other])
+    middle, width = both.mean(0), both.shape[1]
+    own = (one - other).T @ (one - other) / (2 * len(one))  # what differs though all do the same
+    any_two = (both - middle).T @ (both - middle) / len(both)
+    own = own + 1e-4 * own.trace() / width * torch.eye(width, dtype=own.dtype, device=own.device)
+    length, axes = torch.linalg.eigh(own)
+    white, colour = axes / length.sqrt() @ axes.T, axes * length.sqrt() @ axes.T
+    most = torch.linalg.eigh(white @ (any_two - own) @ white).eigenvectors[:, -kept:]
+    matrix = colour @ most @ most.T @ white
+    return matrix.float(), (middle - matrix @ middle).float()
+
+
+@torch.no_grad()
 def fill(probe: Probe, codes: Tensor, curves: Tensor) -> None:
     """Tell a probe what codes (n, d) mean, from examples whose curves (n, k) are known."""
     reading, rest = ridge(codes, curves)

@@ -16,7 +16,7 @@ from understudy.data.vary import FOOTAGE, varied
 from understudy.diffusion.noise import chance
 from understudy.errors import BadOption
 from understudy.generator.generator import Generator, GeneratorConfig
-from understudy.motion.encoder import Encoder, EncoderConfig, boxed, cut
+from understudy.motion.encoder import Encoder, EncoderConfig, FaceNetConfig, boxed, cut
 from understudy.motion.probing import curves_mirrored, curves_of
 from understudy.recipes.autoencoder import Critic
 from understudy.recipes.head import Head, HeadRecipe
@@ -56,6 +56,9 @@ class XPortrait2Recipe(PortrayalRecipe):
     """How far from its middle it is, in sizes of the face: standard deviation."""
     masked: float
     """Share of the notes on the portrait that is kept from the net (reference feature masking)."""
+    directions: int
+    """Of a code, how many stay when what close-ups have taught is kept: those in which what is done counts most against
+    who does it (see `probing.blinding`). What tells people is in the others: an identity filter. 0: all."""
     dropout: float
     """Share of a code's numbers that is kept from all who read it: an identity filter."""
     alike: float
@@ -73,6 +76,9 @@ class XPortrait2Recipe(PortrayalRecipe):
             raise BadOption("A share is from 0 to 1", f"varied={self.varied}", "0.3")
         if self.closeups != 0 and self.closeups < CLOSEUPS.pictures:
             raise BadOption("Close-ups are drawn in fours", f"closeups={self.closeups}", "0, or some thousands")
+        net = self.config.encoder and self.config.encoder.net
+        if self.directions and not isinstance(net, FaceNetConfig):
+            raise BadOption("Directions are taken from the small net's codes", f"directions={self.directions}", "0")
 
     @property
     def exact(self) -> bool:
@@ -198,8 +204,19 @@ class Done:
         """About so many pictures (n, 3, s, s), uint8, from all over, their boxes, and what is done in them, (n, 55)."""
         every = max(len(self.pictures) // count, 1) | 1  # odd, so that all moments come
         numbers = range(0, len(self.pictures), every)
+        return *self._seen(numbers), self.curves(numbers, turned=False)
+
+    def pairs(self, count: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """About so many times two people who do the same: pictures (n, 3, s, s), uint8, and boxes of both."""
+        each, moments = self.ensembles.pictures, self.ensembles.moments
+        every = max(len(self.pictures) // each * moments // count, 1) | 1
+        pairs = range(0, len(self.pictures) // each * moments, every)
+        begins = [pair // moments * each + pair % moments for pair in pairs]
+        return self._seen(begins), self._seen([begin + moments for begin in begins])
+
+    def _seen(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
         seen = self.pictures.at(numbers, ("picture", "centres"))
-        return seen["picture"], boxed(seen["centres"]), self.curves(numbers, turned=False)
+        return seen["picture"], boxed(seen["centres"])
 
 
 class Closeups:

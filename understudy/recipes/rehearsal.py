@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Final, cast
 
@@ -11,8 +12,8 @@ from torch import Tensor
 
 from understudy import weights
 from understudy.generator.generator import Cues, Generator
-from understudy.motion.encoder import boxed, cut
-from understudy.motion.probing import curves_of, fill
+from understudy.motion.encoder import Codes, FaceNet, boxed, cut
+from understudy.motion.probing import blinding, curves_of, fill
 from understudy.recipes.autoencoder import pixels, psnr
 from understudy.recipes.exam import Exam
 from understudy.recipes.following import Done, Learner, XPortrait2Recipe
@@ -22,6 +23,8 @@ from understudy.train.task import Judgement
 
 EXAMPLES: Final = 768
 """Pictures by which codes are given names, when weights are kept."""
+PAIRS: Final = 1024
+"""Times two people, by whom it is known in which directions of codes people differ."""
 HEAD: Final = "-head.safetensors"
 
 
@@ -75,21 +78,34 @@ class Rehearsal(Exam):
         return Judgement({"head": sum(errors) / len(errors)}, {"held-out": tiled(columns)})
 
     def keep_all(self, model: Learner, folder: Path, step: int, done: Done) -> None:
-        """The generator, its codes given names by examples; and the head, for the next stage alone."""
-        if self.recipe.stage != "time" and model.encoder.probe is not None:
-            device = model.generator.unet.conv_out.weight.device
-            seen, box, curves = done.examples(EXAMPLES)
-            groups = zip(torch.split(seen, 64), torch.split(box, 64), strict=True)
-            shown = ((pixels({"picture": some}), at) for some, at in groups)
-            codes = torch.cat([model.encoder.seen(some.to(device), at.to(device)) for some, at in shown])
-            fill(model.encoder.probe, codes.float(), curves.to(device))
-        self.keep(model.generator, folder, step)
+        """The generator, its codes given names by examples and, where close-ups have taught it, without what tells
+        people; and the head, for the next stage alone."""
+        generator, recipe = model.generator, cast(XPortrait2Recipe, self.recipe)
+        if recipe.near and recipe.directions:
+            generator = deepcopy(generator)  # what goes on learning keeps all its directions
+            assert generator.encoder is not None and isinstance(generator.encoder.model, FaceNet)
+            theirs, ours = (codes(generator, generator.encoder.model, *seen) for seen in done.pairs(PAIRS))
+            generator.encoder.model.follow(*blinding(theirs, ours, recipe.directions))
+        if recipe.stage != "time" and generator.encoder is not None and generator.encoder.probe is not None:
+            *seen, curves = done.examples(EXAMPLES)
+            known = codes(generator, generator.encoder.encode, *seen)
+            fill(generator.encoder.probe, known, curves.to(known.device))
+        self.keep(generator, folder, step)
         if model.head is not None:
             about = weights.About(
                 name=f"{self.recipe.name}-head", config=None, recipe={}, commit=weights.commit(), figures={},
                 storage="bf16",
             )  # fmt: skip
             weights.save(folder / f"{self.recipe.name}{HEAD}", model.head.state_dict(), about)
+
+
+def codes(model: Generator, net: Codes, pictures: Tensor, box: Tensor) -> Tensor:
+    """What the encoder, or its net alone, says (n, d) of the faces in pictures (n, 3, s, s), uint8, at boxes (n, 3)."""
+    assert model.encoder is not None
+    config, device = model.encoder.config, model.unet.conv_out.weight.device
+    groups = zip(torch.split(pictures, 64), torch.split(box, 64), strict=True)
+    shown = ((pixels({"picture": some}).to(device), at.to(device)) for some, at in groups)
+    return torch.cat([net(cut(some, at, config.side, config.room)).float() for some, at in shown])
 
 
 def blindness(theirs: Tensor, ours: Tensor) -> Tensor:
