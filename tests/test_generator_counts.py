@@ -228,16 +228,17 @@ def test_small_and_full_have_the_same_kinds_of_parameters(
         assert {name for name in names if not name.startswith("unfed_hint")} == found[net]
 
 
-@pytest.mark.parametrize(("config", "most"), [(models.x_portrait_small, 12.6e6), (models.x_portrait_2_small, 13.2e6)])
+@pytest.mark.parametrize(("config", "most"), [(models.x_portrait_small, 12.6e6), (models.x_portrait_2_small, 13.95e6)])
 def test_small_ones_are_small(config: Callable[[], GeneratorConfig], most: float) -> None:
-    """Within the table of the design: 3 + 4 + 3 + 2 * .8 + .8 million, and 3 + 4 + 3 + .6 + .8 + 1.5 + .1."""
+    """Within the table of the design, 3 + 4 + 3 + 2 * .8 + .8 million, and 3 + 4 + 3 + .6 + .8 + 1.5 + .1, but for an
+    encoder that is half as large again: it tells more of what is done and less of who does it, and files fit."""
     generator = on_meta(Generator, config())
     assert parameters(generator) < most
     counted: Counter[str] = Counter()
     for name, value in generator.named_parameters():
         counted[part(name)] += value.numel()
     assert counted["autoencoder"] < 3e6 and counted["backbone"] + counted["reference"] < 7.9e6
-    assert max(counted["control 0"], counted["time"], counted["motion"]) < 0.82e6 and counted["encoder"] < 1.6e6
+    assert max(counted["control 0"], counted["time"], counted["motion"]) < 0.82e6 and counted["encoder"] < 2.35e6
 
 
 def test_small_generators_share_a_backbone() -> None:
