@@ -19,7 +19,7 @@ import av
 import numpy as np
 import pytest
 from clip_made import RATE, click_times, clicks, film, made, numbered, numbers, psnr, tone
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from understudy.clip import (
@@ -363,6 +363,7 @@ def test_without_a_rate_the_sounding_film_gives_it(tmp_path: Path, voices: dict[
 @given(words=st.dictionaries(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20),
                              st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60),
                              max_size=4))  # fmt: skip
+@example(words={"title-en": "A film", "-ar": ""})
 @settings(max_examples=15, deadline=None)
 def test_any_words_come_back(tmp_path_factory: pytest.TempPathFactory, words: dict[str, str]) -> None:
     folder = tmp_path_factory.mktemp("words")

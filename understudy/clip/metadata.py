@@ -8,6 +8,7 @@ too, together, as JSON; and that is what is read back.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ COMMENT = "comment"
 DESCRIPTION = 0x010E  # EXIF ImageDescription
 _OF_THE_CONTAINER = {"major_brand", "minor_version", "compatible_brands", "encoder", "software", "duration"}
 _GIF_TAIL = 1 << 20
+_SPOKEN = re.compile(r"-[a-z]{2,3}$", re.IGNORECASE)  # a language, as FFmpeg writes it behind a key
 
 
 def packed(metadata: Mapping[str, str]) -> str:
@@ -36,8 +38,10 @@ def unpacked(text: str) -> dict[str, str] | None:
 
 
 def tags_of(metadata: Mapping[str, str]) -> dict[str, str]:
-    """A film's tags: each word under its own key, for other programs, and all of them in the comment."""
-    return {**metadata, COMMENT: packed(metadata)} if metadata else {}
+    """A film's tags: each word under its own key, for other programs, and all of them in the comment. Where a key might
+    end in a language, in the comment alone: Matroska makes `title-eng` of `title-en`."""
+    own = {key: value for key, value in metadata.items() if not _SPOKEN.search(key)}
+    return {**own, COMMENT: packed(metadata)} if metadata else {}
 
 
 def words_in(tags: Mapping[str, str]) -> dict[str, str]:
