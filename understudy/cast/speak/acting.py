@@ -124,11 +124,11 @@ def _sides(curve: str) -> list[str]:
     return [whole for whole in (curve, f"{curve}Left", f"{curve}Right") if whole in INDEX]
 
 
-def swell(widely: Floats, seed: int, seconds: Floats) -> Floats:
-    """(frames,) how strongly a mood shows just now: it swells with the voice (`widely` as `Take` has it), and never
+def swell(strongly: Floats, seed: int, seconds: Floats) -> Floats:
+    """(frames,) how strongly a mood shows just now: it swells with the voice (`strongly` as `Take` has it), and never
     stands quite still."""
     drift = follow(seed, replace(DRIFT, number=32, every=1.7), seconds)[:, 0]
-    return np.asarray(np.clip(0.70 + 0.30 * (widely - 0.4) + 0.09 * drift, 0.45, 1.25), np.float64)
+    return np.asarray(np.clip(0.70 + 0.30 * (strongly - 0.4) + 0.09 * drift, 0.45, 1.25), np.float64)
 
 
 # --- what follows the speech ----------------------------------------------------------------------------------------

@@ -23,6 +23,10 @@ Floats = npt.NDArray[np.float64]
 
 _SPREADING = [INDEX["mouthSmileLeft"], INDEX["mouthSmileRight"]]
 _PARTED = [INDEX[f"{name}{side}"] for name in ("mouthUpperUp", "mouthLowerDown") for side in ("Left", "Right")]
+_QUIET = 0.1  # of the loudest
+_NARROWEST = 0.1
+"""How widely is spoken where nothing is heard, to which comes loudness: who speaks up opens his mouth for it, syllable
+by syllable (Schulman 1989: jaws of loud speech open further, in vowels above all)."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,17 @@ class Take:
         return acting.beats(self.speech, self.temper, self.seed)
 
     @cached_property
-    def _widely(self) -> Floats:
-        """How widely is spoken, every `HOP` seconds: with loudness, not with every sound of it."""
+    def _loud(self) -> Floats:
+        """How loud it is every `HOP` seconds, of how loud it usually is while something is said, at most twice that."""
         loud = self.speech.loudness()
-        window = np.hanning(41)
-        slow = np.convolve(loud, window / window.sum(), "same")
-        return np.asarray(0.72 + 0.95 * slow, np.float64)
+        said = loud[loud > _QUIET]
+        usual = float(np.sqrt(np.square(said).mean())) if said.size else 1.0
+        return np.asarray(np.minimum(_smoothed(loud, 0.2) / usual, 2.0), np.float64)
+
+    @cached_property
+    def _strongly(self) -> Floats:
+        """How strongly is spoken, every `HOP` seconds: with loudness, not with every sound of it."""
+        return np.asarray(0.72 + 0.95 * _smoothed(self.speech.loudness(), 0.4), np.float64)
 
     def moods(self, seconds: Floats) -> Floats:
         """(frames, 5) how much of each mood there is at some moments."""
@@ -75,9 +84,10 @@ class Take:
         """How the face is held at some moments, increasing."""
         mood = self.moods(seconds)
         felt, held = acting.expression(mood)
-        wide = np.interp(seconds, HOP * np.arange(len(self._widely)), self._widely)
+        moments = HOP * np.arange(len(self._loud))
+        wide = _NARROWEST + np.interp(seconds, moments, self._loud)
         spoken = mouth.curves(self.speech.phones, seconds, wide)
-        felt = felt * acting.swell(wide, self.seed, seconds)[:, None]
+        felt = felt * acting.swell(np.interp(seconds, moments, self._strongly), self.seed, seconds)[:, None]
         curves = self._together(felt, spoken) + acting.idle(self.temper, self.seed, seconds)
         nod, brows = acting.stressed(self._beats, seconds)
         for name, share in (("browInnerUp", 0.8), ("browOuterUpLeft", 1.0), ("browOuterUpRight", 1.0)):
@@ -114,3 +124,9 @@ class Take:
             lid, wide = INDEX[f"eyeBlink{side}"], INDEX[f"eyeWide{side}"]
             values[:, lid] = torch.maximum(values[:, lid], shut)
             values[:, wide] *= 1 - shut
+
+
+def _smoothed(values: Floats, seconds: float) -> Floats:
+    """Every `HOP` seconds a mean over so many, weighted towards the middle."""
+    window = np.hanning(round(seconds / HOP) + 1)
+    return np.asarray(np.convolve(values, window / window.sum(), "same")[: len(values)], np.float64)
