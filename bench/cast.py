@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from understudy.cast import how, who
 from understudy.cast.draw import draw
 from understudy.cast.render import PLAIN, compiled
+from understudy.device import keep_memory
 
 
 def main() -> None:
@@ -75,6 +76,7 @@ def asked_for(said: argparse.Namespace) -> tuple[who.Who, how.How]:
 def rounds_of(said: argparse.Namespace, together: Barrier) -> None:
     """What each of several processes draws."""
     torch.set_num_threads(1)
+    keep_memory()
     people, faces = asked_for(said)
     with torch.no_grad():
         draw(people, faces, said.size)

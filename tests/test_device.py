@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
+import platform
+import subprocess
+import sys
 
 import pytest
 
@@ -64,3 +68,30 @@ def test_an_opencv_for_desktops_is_explained_without_one() -> None:
     assert error.happened.startswith("Drawing needs OpenCV")
     assert "libGL.so.1" in error.seen
     assert "opencv-python-headless" in error.remedy and "apt install libgl1" in error.remedy
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that keeps memory")
+def test_memory_that_is_kept_is_not_fetched_anew() -> None:
+    def faults(before: str) -> int:
+        program = f"""
+import resource
+from understudy.device import keep_memory
+{before}
+def taken():
+    block = bytearray(48 * 2**20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+first = taken()
+for _ in range(8):
+    last = taken()
+print(last - first)
+"""
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env)
+        return int(done.stdout)
+
+    assert faults("assert keep_memory()") < faults("") / 4
+
+
+def test_whoever_has_told_glibc_otherwise_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
+    assert not device.keep_memory()

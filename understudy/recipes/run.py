@@ -84,7 +84,7 @@ def _course(course: Course, wish: Wish, tell: Callable[[str], None]) -> Outcome:
 def _training(training: Training, wish: Wish, tell: Callable[[str], None]) -> Outcome:
     import torch
 
-    from understudy.device import choose
+    from understudy.device import choose, keep_memory
     from understudy.recipes.recipe import changed
     from understudy.train.loop import train
 
@@ -97,6 +97,8 @@ def _training(training: Training, wish: Wish, tell: Callable[[str], None]) -> Ou
     last: Step | None = None
     with _stopping() as asked:
         drawing = "cuda" if choose(wish.device).type == "cuda" else "cpu"
+        if drawing == "cpu":
+            keep_memory()
         for done, wanted in training.prepare(recipe, shards, rank, world, drawing):
             if rank == 0:
                 tell(f"drawing ahead: {done} of {wanted}")
