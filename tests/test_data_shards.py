@@ -9,7 +9,7 @@ import torch
 
 from understudy.cast import who
 from understudy.data.drawn import HELD_OUT, Drawing, looks
-from understudy.data.shards import Joined, Samples, Shards, Shuffled, complete, fill, shared
+from understudy.data.shards import Joined, OtherLooks, Samples, Shards, Shuffled, complete, fill, reused, shared
 from understudy.errors import BadOption, MediaError, MissingFile
 
 ABOUT = {"size": 4}
@@ -71,6 +71,18 @@ def test_other_samples_are_refused(tmp_path: Path) -> None:
     (tmp_path / "00001.safetensors").write_bytes(b"nothing")
     with pytest.raises(MediaError, match="damaged"):
         Shards(tmp_path)
+
+
+def test_samples_of_another_cast_are_learnt_from_and_that_is_said(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    list(fill(tmp_path, 8, 4, {**ABOUT, "looks": "then"}, made))
+    reused(tmp_path, ABOUT, "then")
+    assert not recwarn.list
+    with pytest.warns(OtherLooks, match="another version of the cast"):
+        reused(tmp_path, ABOUT, "now")
+    with pytest.raises(BadOption, match="other samples"):
+        reused(tmp_path, {"size": 5}, "then")
 
 
 def test_a_drawing_depends_on_its_number_only() -> None:

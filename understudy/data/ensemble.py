@@ -191,8 +191,8 @@ def drawn_ahead(
     """Draw into shards what is not there yet of the first `wanted` pictures, one process of several its share; yields
     (drawn, wanted). Errors: BadOption where what is there is of another size or kind."""
     about = dict(ensembles.about)
-    if shards.complete(folder, wanted, EACH):  # perhaps with other looks: a run goes on with what it was begun with
-        shards.agree(folder, about)
+    if shards.complete(folder, wanted, EACH):
+        shards.reused(folder, about, ensembles.looks)
         return
     about |= {"looks": ensembles.looks}
     for there in shards.shared(folder, wanted, EACH, about, ensembles.batch, rank, world):

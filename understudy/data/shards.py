@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import time
+import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -85,6 +86,23 @@ def agree(folder: Path, about: Mapping[str, Any]) -> None:
             f"{folder} holds other samples than this run asks for",
             ", ".join(f"{name}: {there.get(name)} there, {about[name]} asked for" for name in wrong),
             f"another folder, or rm -r {folder}",
+        )
+
+
+class OtherLooks(UserWarning):
+    """What was made ahead was made by another version of the cast."""
+
+
+def reused(folder: Path, about: Mapping[str, Any], looks: str) -> None:
+    """As `agree`, of shards that are all there. That they were made with other looks is said, and no more: a run goes
+    on with what it was begun with."""
+    agree(folder, about)
+    if said(folder).get("looks") != looks:
+        warnings.warn(
+            f"{folder} was made by another version of the cast, and is learnt from as it is; for the cast of today: rm "
+            f"-r {folder}, and the same command",
+            OtherLooks,
+            stacklevel=3,
         )
 
 

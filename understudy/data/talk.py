@@ -56,9 +56,10 @@ def spoken_ahead(talk: Talk, folder: Path, wanted: int, rank: int = 0, world: in
     """Take into shards what is not there yet of the first `wanted`, one process of several its share; yields (made,
     wanted). Errors, unless all are there: those of `voice.speak`."""
     about: dict[str, int | str] = {"seconds": talk.seconds, "first": talk.first}
+    spoken = looks("**/*.py")
     if shards.complete(folder, wanted, EACH):
-        shards.agree(folder, about)
+        shards.reused(folder, about, spoken)
         return
-    about |= {"looks": looks("**/*.py")}
+    about |= {"looks": spoken}
     for there in shards.shared(folder, wanted, EACH, about, talk.batch, rank, world):
         yield there, wanted

@@ -84,7 +84,7 @@ def prepare(
     files = all_found(recipe.generators)
     about: dict[str, Any] = {"size": recipe.size, "by": [_mark(path) for path in (found(recipe.start), *files)]}
     if shards.complete(folder / FOLDER, recipe.said, EACH):
-        shards.agree(folder / FOLDER, about)
+        shards.reused(folder / FOLDER, about, looks())
         return
     asked = [Respondent(path, recipe, device) for path in files]
     about |= {"looks": looks()}
