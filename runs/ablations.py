@@ -2,6 +2,7 @@
 
     python runs/ablations.py x-portrait-small --steps 1000 --picture 128 --processes 2
     python runs/ablations.py x-portrait-2-small --steps 1000 --picture 128 --only end,nobody
+    python runs/ablations.py x-portrait-2-small --start WEIGHTS --out journal/onwards    go on from what one has learnt
 
 Everything lies in `--out` (journal/ablations): a run and an evaluation of each, and `MODEL.md`, the table, written anew
 after each of them. Started again, it goes on where it stopped. At 256 pixels and 1,000 steps a variant takes half an
@@ -53,11 +54,12 @@ def main() -> None:
     asked.add_argument("--pictures", type=int, default=10_240, help="drawn ahead")
     asked.add_argument("--processes", type=int, default=1)
     asked.add_argument("--people", type=int, default=12)
+    asked.add_argument("--start", type=Path, help="weights that all go on from, in the place of a backbone alone")
     asked.add_argument("--only", default="", help="some of VARIANTS, by how their names begin, with commas")
     asked.add_argument("--out", type=Path, default=Path("journal/ablations"))
     said = asked.parse_args()
     folder = said.out / f"{said.picture}"
-    start = train(said, folder / PRIOR, PRIOR, max(said.steps // 2, 1), ())
+    start = said.start or train(said, folder / PRIOR, PRIOR, max(said.steps // 2, 1), ())
     rows: dict[str, dict[str, object]] = {}
     always = ALWAYS.get(said.model, ())
     for name, fields in VARIANTS[said.model].items():
