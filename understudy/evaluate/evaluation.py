@@ -82,6 +82,9 @@ class Evaluation:
     """Of the style that is never trained on."""
     counterpart: Figures
     """Of the same people and motions in their own styles."""
+    still_unseen: Figures
+    still_counterpart: Figures
+    """Of the same snippets as these two, if nobody moved: styles of more contrast are harder for whoever draws."""
     baselines: dict[str, Figures]
     groups: dict[str, Figures]
     """Of what is hard, by itself, see `groups.GROUPS`; nothing where the model is a baseline."""
@@ -151,6 +154,8 @@ def evaluate(
         bins=round_.tallies[model].bins(),
         unseen=round_.unseen.figures(),
         counterpart=round_.counterpart.figures(),
+        still_unseen=round_.still_unseen.figures(),
+        still_counterpart=round_.still_counterpart.figures(),
         baselines=baselines,
         groups=round_.groups.bins().get("group", {}),
         style_loss_db=round_.style_loss_db,
@@ -186,6 +191,7 @@ class Round:
         self.drawers[contestant.name] = contestant.draw
         self.tallies = {name: Tally() for name in self.drawers}
         self.unseen, self.counterpart = Tally(), Tally()
+        self.still_unseen, self.still_counterpart = Tally(), Tally()
         self.groups = Tally()
         self.styled: list[float] = []
         self.rows: list[Shown] = []
@@ -200,18 +206,22 @@ class Round:
             measured = compared(results[name], snippet, sight)
             if name == self.contestant.name:
                 measured |= probed(draw, results[name], snippet)
-                if snippet.scene.person < part.people and snippet.scene.motion < part.motions:
+            if snippet.scene.person < part.people and snippet.scene.motion < part.motions:
+                if name == self.contestant.name:
                     self.counterpart.add(measured, snippet.scene.labels)
+                if name == STILL:
+                    self.still_counterpart.add(measured, snippet.scene.labels)
             self.tallies[name].add(measured, snippet.scene.labels)
         if shown(snippet, programme, SHOWN):
             self.rows.append(self._row(snippet, results))
 
     def take_unseen(self, snippet: Snippet, programme: Programme) -> None:
-        """The model alone draws it."""
+        """The model draws it, and who does not move."""
         draw = self.contestant.draw
         result = draw(snippet)
         measured = compared(result, snippet, Sight.of(self.finder, snippet)) | probed(draw, result, snippet)
         self.unseen.add(measured, snippet.scene.labels)
+        self.still_unseen.add(compared(drawers.still(snippet), snippet), snippet.scene.labels)
         if shown(snippet, programme, SHOWN // 3):
             self.rows.append(self._row(snippet, {self.contestant.name: result, models.WARP.name: self.warp(snippet)}))
 

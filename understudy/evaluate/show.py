@@ -55,6 +55,8 @@ def lines(evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
             yield f"{kind} {name}", bins[name]
     yield "unseen style", evaluation.unseen
     yield "the same, own style", evaluation.counterpart
+    yield "unseen style, still", evaluation.still_unseen
+    yield "own style, still", evaluation.still_counterpart
     yield from evaluation.groups.items()
 
 
@@ -93,9 +95,7 @@ def as_object(evaluation: Evaluation) -> dict[str, Any]:
     reconstruction = baselines.get(AUTOENCODER, {}).get("psnr")
     named = {name: getattr(evaluation, name) for name in ("model", "steps", "version", "commit", "date", "machine")}
     worst = min((figures["psnr"] or math.inf for figures in evaluation.bins["yaw"].values()), default=math.inf)
-    mean, unseen, counterpart = (
-        figures["psnr"] for figures in (evaluation.figures, evaluation.unseen, evaluation.counterpart)
-    )
+    mean = evaluation.figures["psnr"]
     return {
         **named,
         "cast": evaluation.cast,
@@ -104,7 +104,8 @@ def as_object(evaluation: Evaluation) -> dict[str, Any]:
         "reconstruction_psnr": reconstruction,
         "still_psnr": baselines[STILL]["psnr"],
         "worst_yaw_loss_db": None if mean is None else mean - worst,
-        "unseen_loss_db": None if counterpart is None or unseen is None else counterpart - unseen,
+        "unseen_loss_db": lost(evaluation.counterpart, evaluation.unseen),
+        "unseen_still_loss_db": lost(evaluation.still_counterpart, evaluation.still_unseen),
         "style_loss_db": evaluation.style_loss_db,
         "groups": evaluation.groups,
         **codes(evaluation.told),
@@ -115,6 +116,12 @@ def as_object(evaluation: Evaluation) -> dict[str, Any]:
         "baselines": evaluation.baselines,
         "warnings": evaluation.warnings,
     }
+
+
+def lost(figures: Figures, worse: Figures) -> float | None:
+    """How many dB some figures have that others have not."""
+    more, less = figures["psnr"], worse["psnr"]
+    return None if more is None or less is None else more - less
 
 
 def codes(told: Told | None) -> dict[str, Any]:
