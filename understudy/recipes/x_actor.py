@@ -145,7 +145,7 @@ def x_actor_small_recipe() -> XActorRecipe:
         unheard=0.1,
         unwished=0.6,
         started=0.3,
-        gain=12.0,
+        gain=6.0,
         tilt=1.5,
         colour=3.0,
         throat=0.1,
