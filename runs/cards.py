@@ -61,8 +61,8 @@ WORDS: Final[Mapping[str, Words]] = {
     "x-actor-small": Words(
         "A voice to a performance without end: 58 numbers a frame (ARKit's coefficients, turn and place).",
         "takes of 16 s acted by this project's own program: 1,600 spoken by espeak-ng, then 4,800 others, seven in ten "
-        "with voices made by number; and lips from 1,200 spoken by seven of Festival's synthesisers, which are made from "
-        "recordings of people (free packages of Debian's, docs/x-actor.md); nobody's face had a part in it",
+        "with voices made by number; and lips from 1,200 spoken by seven of Festival's synthesisers, which are made "
+        "from recordings of people (free packages of Debian's, docs/x-actor.md); nobody's face had a part in it",
         "four hours and 50 minutes on two CPU cores, in seven goes (docs/x-actor.md), the last 66 minutes from mouths "
         "that follow loudness; no second stage",
         "Its voices were synthesised: what it makes of people's moods is a guess. It is not to be used to put words "
