@@ -95,3 +95,8 @@ print(last - first)
 def test_whoever_has_told_glibc_otherwise_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
     assert not device.keep_memory()
+
+
+def test_elsewhere_memory_is_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert not device.keep_memory()
