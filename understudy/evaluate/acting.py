@@ -17,15 +17,12 @@ import numpy.typing as npt
 from understudy.cast.how import INDEX
 from understudy.cast.speak.mouth import VOWELS
 from understudy.cast.speak.voice import MOODS, Phone
-from understudy.motion.likeness import FPS, column, correlation, opening, slow
+from understudy.motion.likeness import FPS, MOODS_MOVE, column, correlation, opening, slow
 from understudy.motion.space import CURVES
 from understudy.motion.speech import Rows, level_of
 
 Floats = npt.NDArray[np.float64]
 
-FACE: Final = ("mouthSmileLeft", "mouthFrownLeft", "browDownLeft", "browInnerUp", "browOuterUpLeft", "eyeWideLeft",
-               "eyeSquintLeft", "noseSneerLeft", "cheekSquintLeft", "mouthShrugLower")  # fmt: skip
-"""What moods move."""
 SLOW: Final = ("browInnerUp", "browOuterUpLeft", "browDownLeft", "mouthSmileLeft")
 WINDOW: Final = 2 * FPS  # frames by which a mood is judged
 SURE: Final = 0.5  # how much of a mood there has to be to be called it
@@ -39,7 +36,7 @@ _RIDGE: Final = 1e-3
 def windows(rows: Floats) -> Floats:
     """(w, 2 * 10 + 2): mean and spread of what moods move, and of nodding, in windows of two seconds."""
     count = len(rows) // WINDOW
-    kept = np.concatenate([rows[:, [INDEX[name] for name in FACE]], rows[:, [_PITCH]]], 1)
+    kept = np.concatenate([rows[:, [INDEX[name] for name in MOODS_MOVE]], rows[:, [_PITCH]]], 1)
     cut = kept[: count * WINDOW].reshape(count, WINDOW, -1)
     return np.concatenate([cut.mean(1), cut.std(1)], 1)
 

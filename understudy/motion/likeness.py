@@ -20,6 +20,9 @@ FPS: Final = 25
 LIPS: Final = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthStretchLeft", "mouthLowerDownLeft",
                "mouthRollLower", "mouthUpperUpLeft")  # fmt: skip
 """What speech moves."""
+MOODS_MOVE: Final = ("mouthSmileLeft", "mouthFrownLeft", "browDownLeft", "browInnerUp", "browOuterUpLeft",
+                     "eyeWideLeft", "eyeSquintLeft", "noseSneerLeft", "cheekSquintLeft", "mouthShrugLower")  # fmt: skip
+"""What moods move."""
 SHUT: Final = 0.5
 """Lips are shut where `mouthClose` is more than this, or the mouth is hardly open."""
 _OPEN: Final = 0.06

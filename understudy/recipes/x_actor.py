@@ -109,7 +109,9 @@ class XActorRecipe(Recipe):
     velocity: float
     """How much the error of changes from frame to frame counts."""
     lips: float
-    """How much more jaw and mouth count."""
+    """How much more jaw and mouth count,"""
+    moods: float
+    """and what moods move."""
     judged: int
     """Held-out takes."""
     judged_seconds: int
@@ -158,6 +160,7 @@ def x_actor_small_recipe() -> XActorRecipe:
         plain=0.3,
         velocity=0.5,
         lips=2.0,
+        moods=0.0,
         judged=6,
         judged_seconds=12,
         tempo=small_tempo(),
@@ -313,10 +316,15 @@ def worth(model: Actor, recipe: XActorRecipe, recorded: Tensor) -> Tensor:
     counts = torch.where(model.deviation > LEAST * 1.001, 1.0, 0.1)
     if recipe.config.motion != PLAYED:
         return counts.expand(len(recorded), 1, -1)
-    sides = {INDEX[side] for name in likeness.LIPS for side in (name, name.replace("Left", "Right"))}
-    lips = torch.zeros_like(counts).index_fill_(0, torch.tensor(sorted(sides), device=counts.device), 1.0)
-    rest = torch.where(recorded, recipe.acted, 1.0)[:, None, None] * (1 - lips)
+    lips, moods = (_marked(counts, names) for names in (likeness.LIPS, likeness.MOODS_MOVE))
+    rest = torch.where(recorded, recipe.acted, 1.0)[:, None, None] * (1 - lips) * (1 + recipe.moods * moods)
     return counts * ((1 + recipe.lips) * lips + rest)
+
+
+def _marked(like: Tensor, names: Sequence[str]) -> Tensor:
+    """1 where one of these coefficients, of either side, is; else 0."""
+    sides = {INDEX[side] for name in names for side in (name, name.replace("Left", "Right"))}
+    return torch.zeros_like(like).index_fill_(0, torch.tensor(sorted(sides), device=like.device), 1.0)
 
 
 @torch.no_grad()
