@@ -15,6 +15,7 @@ from understudy.diffusion.forcing import as_used, fused_weights
 from understudy.diffusion.noise import Cosine
 from understudy.errors import BadOption
 from understudy.motion.actor import WISHES, Actor, ActorConfig, rotations, visible
+from understudy.motion.likeness import LIPS, places
 from understudy.motion.perform import Score, Tempo, perform, performances, whole
 from understudy.motion.space import PLAYED, how_of, rows_of
 from understudy.motion.speech import WIDTH, silence
@@ -79,6 +80,23 @@ def test_seeds_starts_and_wishes_matter_and_the_same_are_the_same() -> None:
     more = ({"seed": 2}, {"start": -START}, {"wishes": Wishes(mood="happy")}, {"tempo": replace(TEMPO, guidance=1.0)})
     for other in (acted(**changes) for changes in more):
         assert not torch.allclose(one, other, atol=1e-3)
+
+
+def test_lips_may_be_guided_less_than_all_else() -> None:
+    """With one step a guess is what is shown, and the first chunk has no past."""
+    tempo = Tempo(steps=1, lag=1, stabilise=0.0, guidance=3.0)
+    heard, sure, both = (
+        acted(tempo=t)[: TOY.chunk] for t in (replace(tempo, guidance=1.0), tempo, replace(tempo, lips=1.0))
+    )
+    lips = torch.zeros(PLAYED, dtype=torch.bool)
+    lips[places(LIPS)] = True
+    assert not torch.allclose(heard, sure, atol=1e-3)
+    assert torch.allclose(both[:, lips], heard[:, lips], atol=1e-5) and torch.allclose(
+        both[:, ~lips], sure[:, ~lips], atol=1e-5
+    )
+    assert bool(lips[[INDEX["jawOpen"], INDEX["mouthStretchRight"]]].all()) and not lips[INDEX["browInnerUp"]]
+    with pytest.raises(BadOption):
+        replace(tempo, lips=-1.0)
 
 
 def test_several_seeds_at_once_are_each_by_itself() -> None:

@@ -275,7 +275,7 @@ def small_tempo() -> Tempo:
     """How the small actor performs: three chunks on their way at once."""
     from understudy.motion.perform import Tempo
 
-    return Tempo(steps=8, lag=3, stabilise=0.2, guidance=2.0, order=2, rho=0.4)
+    return Tempo(steps=8, lag=3, stabilise=0.2, guidance=2.0, lips=1.0, order=2, rho=0.4)
 
 
 def _stable_diffusion() -> UNetConfig:

@@ -299,5 +299,5 @@ def tempo_of(recipe: Mapping[str, Any]) -> Tempo:
     tempo = Tempo(**told) if told else models.small_tempo()
     objective = recipe.get("objective", "forcing")
     if objective == "regression":
-        return replace(tempo, steps=1, lag=1, stabilise=0.0, guidance=1.0)
+        return replace(tempo, steps=1, lag=1, stabilise=0.0, guidance=1.0, lips=None)
     return replace(tempo, lag=tempo.steps, stabilise=0.0) if objective == "teacher" else tempo

@@ -31,6 +31,11 @@ _NEAR: Final = 0.06  # seconds before and after a sound in which lips may touch 
 _STILL: Final = 1e-4
 
 
+def places(names: Sequence[str]) -> list[int]:
+    """Columns of these curves, of both sides."""
+    return sorted({INDEX[side] for name in names for side in (name, name.replace("Left", "Right"))})
+
+
 def column(rows: Floats, name: str) -> Floats:
     """One curve of rows (f, 58)."""
     return rows[:, INDEX[name]]

@@ -20,7 +20,9 @@ from torch import Tensor
 from understudy.diffusion.forcing import rollout
 from understudy.diffusion.noise import keyed_noise, spread
 from understudy.errors import BadOption
+from understudy.motion import likeness
 from understudy.motion.actor import Actor, Memory
+from understudy.motion.space import PLAYED
 from understudy.motion.speech import Rows, silence
 from understudy.motion.wishes import Wishes
 
@@ -40,6 +42,9 @@ class Tempo:
     """The level that finished frames are said to have."""
     guidance: float
     """How much more the voice counts than it would by itself; 1 asks the net once instead of twice."""
+    lips: float | None = None
+    """The same of jaw and lips, of which a voice leaves little open; more than 1 parts them further than people do.
+    None: as much as of all else."""
     order: int = 1
     """1: believe each guess as it is (DDIM); 2: draw it on from the last (DPM-Solver++)."""
     rho: float = 1.0
@@ -60,8 +65,9 @@ class Tempo:
             )
         if self.order not in (1, 2):
             raise BadOption(f"no performance has the order {self.order}", remedy="1 (DDIM) or 2 (DPM-Solver++)")
-        if not (math.isfinite(self.guidance) and self.guidance >= 0):
-            raise BadOption(f"a guidance of {self.guidance} leads nowhere", remedy="1 to 3")
+        for guidance in (self.guidance, self.guidance if self.lips is None else self.lips):
+            if not (math.isfinite(guidance) and guidance >= 0):
+                raise BadOption(f"a guidance of {guidance} leads nowhere", remedy="1 to 3")
 
 
 @dataclass
@@ -159,7 +165,8 @@ class _Stage:
         self, actor: Actor, score: Score, wishes: Wishes, tempo: Tempo, start: Tensor | None, count: int
     ) -> None:
         self.actor, self.score, self.wishes, self.tempo, self.count = actor, score, wishes, tempo, count
-        self.told = (True,) if tempo.guidance == 1 else (True, False)
+        self.guidance = _guidance(tempo, actor)
+        self.told = (True,) if bool((self.guidance == 1).all()) else (True, False)
         self.memories: list[Memory] | None = None
         self.begins = 0
         self.end = 0
@@ -192,7 +199,7 @@ class _Stage:
         if len(self.told) == 1:
             return answers
         told, untold = answers.chunk(2, 1)
-        guided: Tensor = untold + self.tempo.guidance * (told - untold)
+        guided: Tensor = untold + self.guidance * (told - untold)
         return guided
 
     def _net(self, noisy: Tensor, level: Tensor, frames: range) -> tuple[Tensor, list[Memory]]:
@@ -231,6 +238,14 @@ class _Stage:
         if drop:
             self.memories = [Memory(m.key[:, :, drop:], m.value[:, :, drop:]) for m in self.memories]
             self.begins += drop
+
+
+def _guidance(tempo: Tempo, actor: Actor) -> Tensor:
+    """(d,) how much more the voice counts for each number of the motion."""
+    guidance = torch.full_like(actor.mean, tempo.guidance, dtype=torch.float32)
+    if tempo.lips is not None and actor.config.motion == PLAYED:
+        guidance[likeness.places(likeness.LIPS)] = tempo.lips
+    return guidance
 
 
 def whole(chunks: Iterable[Tensor]) -> Tensor:

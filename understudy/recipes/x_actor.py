@@ -23,7 +23,6 @@ import torch
 from torch import Tensor
 
 from understudy import weights
-from understudy.cast.how import INDEX
 from understudy.cast.speak.lines import RECORDED
 from understudy.cast.speak.mouth import smooth
 from understudy.data import revoice, shards
@@ -323,8 +322,7 @@ def worth(model: Actor, recipe: XActorRecipe, recorded: Tensor) -> Tensor:
 
 def _marked(like: Tensor, names: Sequence[str]) -> Tensor:
     """1 where one of these coefficients, of either side, is; else 0."""
-    sides = {INDEX[side] for name in names for side in (name, name.replace("Left", "Right"))}
-    return torch.zeros_like(like).index_fill_(0, torch.tensor(sorted(sides), device=like.device), 1.0)
+    return torch.zeros_like(like).index_fill_(0, torch.tensor(likeness.places(names), device=like.device), 1.0)
 
 
 @torch.no_grad()
