@@ -132,22 +132,6 @@ def test_held_frames_stay_and_are_seen_with_their_own_noise() -> None:
     assert torch.equal(result[:3], known) and all(float(gap.abs().max()) == 0 for gap in seen)
 
 
-def test_held_frames_may_be_given_cleaner_than_the_others() -> None:
-    known, noise = truth(range(3)), keyed_noise(1, range(6), SHAPE)
-    told: list[Tensor] = []
-
-    def denoise(noisy: Tensor, level: Tensor) -> Tensor:
-        assert torch.equal(noisy[:3], noised(known, noise[:3], level[:3], X_NEMO))
-        told.append(level)
-        return noisy * 0.5
-
-    guard = windows.held(denoise, known, noise[:3], X_NEMO, noisiest=0.3)
-    result = samplers.last(samplers.ddim(guard, noise, samplers.even_levels(5), X_NEMO))
-    assert torch.equal(result[:3], known)
-    assert all(torch.equal(level[:3], level[3:].clamp(max=0.3)) for level in told)
-    assert {bool((level[:3] < level[3:]).all()) for level in told} == {True, False}
-
-
 def test_windows_are_lazy_and_hold_little() -> None:
     """The first window is drawn before the film's second half exists, and an endless film can be begun."""
     taken = 0

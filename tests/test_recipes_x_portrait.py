@@ -10,12 +10,11 @@ import pytest
 import torch
 
 from understudy import weights
-from understudy.data import shards
 from understudy.data.ensemble import Ensembles, drawn_ahead, mirrored
 from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig
 from understudy.generator.generator import Generator, GeneratorConfig, part
-from understudy.recipes.portrayal import Questions, error_of, latents_name, noisy_answers, prepare, question, source
+from understudy.recipes.portrayal import Questions, prepare, question, source
 from understudy.recipes.x_portrait import (
     LEARNERS,
     STAGES,
@@ -99,26 +98,6 @@ def test_every_stage_goes_on_from_the_one_before_and_moves_its_own_parts_only(gr
         before, start = dict(kept.tensors), str(path)
     whole = Generator(replace(small(x_portrait_small_stage("time").config), autoencoder=autoencoder()))
     assert {name for name in whole.state_dict() if part(name) != "autoencoder"} == set(before)
-
-
-def test_finished_frames_are_given_nearly_clean_and_do_not_count(ground: Path) -> None:
-    recipe = toy("time", ground, begun=0.5)
-    recipe = replace(recipe, config=replace(recipe.config, overlap=2, finished_level=0.1))
-    drawn = ground / source(recipe).kind
-    latents = shards.Shards(drawn / latents_name(recipe), recipe.pictures)
-    asked = Questions(recipe, shards.Shards(drawn, recipe.pictures), latents)
-    numbers = tuple(range(40))
-    batch = asked.batch(numbers)
-    noisy = noisy_answers(batch, Moment(Chance(0, numbers), 0.0), recipe)
-    finished = noisy.asked == 0
-    known = finished.sum(1)
-    assert {0, 2} < set(known.tolist()) and int(known.max()) < 4
-    assert all(torch.equal(row, torch.arange(4) < count) for row, count in zip(finished, known, strict=True))
-    assert bool((noisy.level[finished] <= 0.1).all()) and not bool((noisy.level[~finished] <= 0.1).all())
-    said = torch.where(finished[:, :, None, None, None], 1e3, noisy.wanted)
-    assert float(error_of(said, noisy, batch, recipe)) == 0
-    plain = noisy_answers(batch, Moment(Chance(0, numbers), 0.0), replace(recipe, begun=0.0))
-    assert bool((plain.asked == 1).all()) and torch.equal(plain.level[~finished], noisy.level[~finished])
 
 
 def test_a_stage_that_knows_too_much_is_refused(ground: Path, tmp_path: Path) -> None:

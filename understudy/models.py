@@ -191,9 +191,7 @@ def x_portrait_2_small() -> GeneratorConfig:
     code = CodeConfig(heads=2, looks=2, width=encoder.width, divide=2)
     unet = replace(_small_backbone(), time=time, code=code)
     seen = EmbeddingConfig(widths=(48, 64, 96), groups=16)
-    return replace(
-        x_portrait_small(), unet=unet, controls=(), window=16, finished_level=0.1, encoder=encoder, embedding=seen
-    )
+    return replace(x_portrait_small(), unet=unet, controls=(), window=16, encoder=encoder, embedding=seen)
 
 
 @cache

@@ -91,17 +91,14 @@ def overlapped(
         finished = latents[known:] if finished is None else torch.cat([finished, latents[known:]])[-size:]
 
 
-def held(denoise: Denoise, known: Tensor, noise: Tensor, schedule: Schedule, noisiest: float | None = None) -> Denoise:
+def held(denoise: Denoise, known: Tensor, noise: Tensor, schedule: Schedule) -> Denoise:
     """A `Denoise` whose first frames are finished: given again at every level, re-noised with their own `noise`.
 
-    The network sees them as it would have on the way to them, or, if it has learnt to, never noisier than at a level
-    `noisiest`; whatever it says of them is not believed.
+    The network sees them as it would have on the way to them; whatever it says of them is not believed.
     """
     count = len(known)
 
     def denoise_rest(noisy: Tensor, level: Tensor) -> Tensor:
-        if noisiest is not None:
-            level = torch.cat([level[:count].clamp(max=noisiest), level[count:]])
         given = noised(known, noise, level[:count], schedule)
         clean = denoise(torch.cat([given, noisy[count:]]), level)
         return torch.cat([known.to(clean), clean[count:]])

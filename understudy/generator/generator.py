@@ -75,7 +75,6 @@ class GeneratorConfig:
     zeros, which says nothing, in the small generators), or 0 if every portrait brings its own (CLIP's embedding of it).
     `reference_level`: the level that the reference net is told, or None for that of the frames being drawn.
     `window`, `overlap`: frames that are drawn together, and how many of them were finished before.
-    `finished_level`: the highest level that finished ones are given at, or None for that of the frames being drawn.
     `encoder`: of the motion code that the U-Net follows. It is the driver's, but codes mean something to the generator
     alone that was trained with it, so they are kept together.
     `embedding`: reads of a portrait what is added to the shared context; None where nothing is.
@@ -93,7 +92,6 @@ class GeneratorConfig:
     start: StartConfig | None
     window: int
     overlap: int
-    finished_level: float | None = None
     encoder: EncoderConfig | None = None
     embedding: EmbeddingConfig | None = None
 
@@ -330,7 +328,7 @@ class Generator(nn.Module):
             denoise = self._denoise(likeness, notes_at, together(told), still, manner.guidance)
             noisy = noise if begin is None else noised(begin, noise, levels[:1].expand(len(noise)), config.schedule)
             if known is not None:
-                denoise = held(denoise, known, noise[: len(known)], config.schedule, config.finished_level)
+                denoise = held(denoise, known, noise[: len(known)], config.schedule)
             if manner.sampler == "consistency":  # of distilled nets, which are noised afresh after every step
 
                 def fresh(step: int) -> Tensor:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from understudy.data.footage import Footage
 
 _PICK, _LEVEL, _NOISE, _TOLD = range(0x7870, 0x7874)
-_COMMON, _BEGUN = 0x636F6D6D, 0x62656775
+_COMMON = 0x636F6D6D
 _WITHIN = "autoencoder."
 
 
@@ -47,9 +47,6 @@ class PortrayalRecipe(Recipe):
     """Drawn ahead."""
     frames: int
     """Answers to a question: of one portrait, whose notes are taken once. In films, the frames of a window."""
-    begun: float
-    """How often the first frames of a film are finished ones, of the window before: they are given at the config's
-    `finished_level`, and not asked for."""
     rate: float
     optimiser: Literal["adamw", "muon"]
     data: str
@@ -175,7 +172,6 @@ class Noisy:
     level: Tensor  # (n, f)
     wanted: Tensor  # (n, f, c, h, w): what a net shall say of it
     told: Tensor  # (n,) whether it is told whose portrait it is
-    asked: Tensor  # (n, f) 1 for frames that count, 0 for those that are finished
 
 
 def noisy_answers(batch: Batch, moment: Moment, recipe: PortrayalRecipe) -> Noisy:
@@ -189,9 +185,6 @@ def noisy_answers(batch: Batch, moment: Moment, recipe: PortrayalRecipe) -> Nois
     else:
         level = moment.chance.uniform(each, purpose=_LEVEL)
     level = level.expand(films, frames).to(answer.device)
-    finished = _finished(moment, recipe, frames).to(answer.device)
-    if config.finished_level is not None:
-        level = torch.where(finished, level.clamp(max=config.finished_level), level)
     noise = moment.chance.normal(*answer.shape[1:], purpose=_NOISE)
     if recipe.stage == "time":  # as films are drawn
         noise = mixed_noise(moment.chance.normal(1, *answer.shape[2:], purpose=_COMMON), noise, recipe.manner.alike)
@@ -202,25 +195,14 @@ def noisy_answers(batch: Batch, moment: Moment, recipe: PortrayalRecipe) -> Nois
         level=level,
         wanted=target(answer, noise, level, config.schedule, config.prediction),
         told=told,
-        asked=(~finished).float(),
     )
 
 
-def _finished(moment: Moment, recipe: PortrayalRecipe, frames: int) -> Tensor:
-    """(n, f) which frames were finished in the window before: mostly as many as windows overlap by, and now and then
-    others, as a film's last window has them."""
-    if not (recipe.stage == "time" and recipe.begun):
-        return torch.zeros(len(moment.chance.numbers), frames, dtype=torch.bool)
-    begun, odd, many = moment.chance.uniform(3, purpose=_BEGUN).unbind(1)
-    count = torch.where(odd < 0.75, min(recipe.config.overlap, frames - 1), 1 + (many * (frames - 1)).floor())
-    return (torch.arange(frames)[None] < count[:, None]) & (begun < recipe.begun)[:, None]
-
-
 def error_of(given: Tensor, noisy: Noisy, batch: Batch, recipe: PortrayalRecipe) -> Tensor:
-    """The mean squared error of what a net said, eyes and mouth counting more, of films that count alike."""
+    """The mean squared error of what a net said, eyes and mouth counting more."""
     weight = 1 + recipe.fine * batch["fine"].float()[:, :, None] / 255
     error = ((given - noisy.wanted).square() * weight).mean((2, 3, 4)) / weight.mean((2, 3, 4))
-    return ((error * noisy.asked).sum(1) / noisy.asked.sum(1)).mean()
+    return error.mean()
 
 
 def prepare(

@@ -73,7 +73,6 @@ def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
         autoencoder="autoencoder-small.safetensors",
         pictures=2176 if filmed else 10_240,
         frames=frames,
-        begun=0.5 if filmed else 0.0,
         rate=3e-3,
         optimiser="muon",
         data="",
