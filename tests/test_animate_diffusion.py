@@ -194,6 +194,22 @@ def test_going_on_saves_the_work(portrait: Path, motion: MotionFrames, tmp_path:
     assert steps == sorted(steps) and steps[0] >= 24 and steps[-1] <= 30
 
 
+def test_crossfaded_windows_go_on_without_anything_kept(
+    portrait: Path, motion: MotionFrames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artist, some, kept = artist_of(portrait), motion[:30], tmp_path / "kept"
+    joined = pictures(artist, [some], crop=True)
+    net = artist.known.generator
+    monkeypatch.setattr(net, "config", replace(net.config, crossfaded=True))
+    drawn = pictures(artist, [some], kept=kept, crop=True)
+    assert len(drawn) == 30 and not same(drawn, joined) and not kept.exists()
+    for done in (1, 7, 20, 29):
+        steps: list[float] = []
+        rest = pictures(artist, [some[:9], some[9:]], kept=kept, done=done, told=steps.append, crop=True)
+        assert same(rest, drawn[done:]), done
+        assert steps == sorted(steps) and steps[0] >= done and steps[-1] <= 30
+
+
 def test_what_is_kept_is_checked(tmp_path: Path) -> None:
     latents = torch.randn(12, 2, 3, 3)
     with Kept(tmp_path / "a", (2, 3, 3), 0) as file:

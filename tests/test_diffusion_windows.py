@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from understudy.diffusion import forcing, samplers, windows
-from understudy.diffusion.noise import X_NEMO, Cosine, RectifiedFlow, keyed_noise, noised
+from understudy.diffusion.noise import X_NEMO, Cosine, Denoise, RectifiedFlow, keyed_noise, noised
 from understudy.errors import BadOption
 
 SHAPE = (2, 3, 3)
@@ -284,3 +285,91 @@ def test_rollout_refuses_nonsense() -> None:
         next(rolled(8, 9))
     with pytest.raises(BadOption, match="no order 3"):
         next(rolled(8, 4, order=3))
+
+
+# --- crossfaded ---------------------------------------------------------------------------------------------------
+
+
+def faded(total: int, *, size: int = 16, overlap: int = 4, steps: int = 3, first: int = 0, **more: Any) -> list[Tensor]:
+    """A film whose windows are crossfaded; `first`: the frame from which on it is told."""
+
+    def walk(frames: range, denoise: Denoise) -> Iterator[Tensor]:
+        return samplers.dpm_solver(denoise, keyed_noise(4, frames, SHAPE), samplers.even_levels(steps), X_NEMO)
+
+    def look(window: windows.Window, items: list[int], noisy: Tensor, level: Tensor) -> Tensor:
+        assert items == list(window.frames) and len(noisy) == len(level) == len(items)
+        return blended(noisy, level, items)
+
+    told = iter(range(first, total))
+    return list(windows.crossfaded(walk, look, told, size=size, overlap=overlap, **more))
+
+
+@pytest.mark.parametrize("total", [1, 4, 12, 14, 16, 17, 28, 41, 60])
+def test_crossfaded_windows_are_one_walk_whose_guesses_are_blended(total: int) -> None:
+    def denoise(noisy: Tensor, level: Tensor) -> Tensor:
+        clean, weight = torch.zeros_like(noisy), torch.zeros(total, 1, 1, 1)
+        for start in range(0, total, 12):
+            if start and total - start <= 4:
+                break  # those are in the window before
+            index = list(range(start, min(start + 16, total)))
+            share = torch.ones(len(index))
+            ramp = torch.arange(1, 5) / 5
+            if start:
+                share[:4] = ramp[: len(index)]
+            if len(index) > 12 and total - start - 12 > 4:
+                share[12:] = 1 - ramp
+            elif start + 12 < total:
+                share[12:] = 1
+            clean[index] += share.reshape(-1, 1, 1, 1) * blended(noisy[index], level[index], index)
+            weight[index] += share.reshape(-1, 1, 1, 1)
+        return clean / weight
+
+    noise = keyed_noise(4, range(total), SHAPE)
+    whole = samplers.last(samplers.dpm_solver(denoise, noise, samplers.even_levels(3), X_NEMO))
+    parts = torch.cat(faded(total))
+    assert parts.shape == whole.shape and torch.allclose(parts, whole, atol=1e-5)
+
+
+def test_a_crossfaded_film_goes_on_as_if_it_had_not_been_stopped() -> None:
+    whole = torch.cat(faded(100))
+    for done in (1, 12, 30, 59, 99):
+        begun = windows.looked_again(done, size=16, overlap=4, calls=3)
+        assert begun.start == done // 12 * 12 and begun.first == max(begun.start - 36, 0)
+        assert torch.equal(torch.cat(faded(100, first=begun.first, begun=begun)), whole[begun.start :])
+
+
+def test_what_comes_later_changes_nothing_but_what_is_near() -> None:
+    """As many windows ahead as the sampler asks times, and the rest of its own."""
+    short, long = torch.cat(faded(76)), torch.cat(faded(100))
+    assert torch.equal(short[:36], long[:36]) and not torch.equal(short[60:76], long[60:76])
+
+
+def test_crossfaded_windows_are_lazy_and_each_is_looked_at_once() -> None:
+    taken, looks, calls = 0, list[tuple[int, int]](), list[tuple[int, int]]()
+
+    def endless() -> Iterator[int]:
+        nonlocal taken
+        while True:
+            yield taken
+            taken += 1
+
+    def walk(frames: range, denoise: Denoise) -> Iterator[Tensor]:
+        return samplers.ddim(denoise, keyed_noise(4, frames, SHAPE), samplers.even_levels(3), X_NEMO)
+
+    def look(window: windows.Window, items: list[int], noisy: Tensor, level: Tensor) -> Tensor:
+        looks.append((window.start, round(1000 * float(level[0]))))
+        return noisy * 0.5
+
+    film = windows.crossfaded(
+        walk, look, endless(), size=16, overlap=4, stepped=lambda window, call: calls.append((window.start, call))
+    )
+    for _ in range(6):
+        assert len(next(film)) == 12
+    assert taken <= 6 * 12 + 3 * 12 + 16 and len(looks) == len(set(looks))
+    assert calls == [(12 * block, call) for block in range(6) for call in range(3)]
+
+
+def test_windows_that_cannot_be_crossfaded_are_refused() -> None:
+    for overlap in (0, 9, 16):
+        with pytest.raises(BadOption):
+            faded(20, overlap=overlap)

@@ -174,6 +174,7 @@ def x_portrait_small() -> GeneratorConfig:
         start=None,
         window=16,
         overlap=4,
+        crossfaded=True,
     )
 
 

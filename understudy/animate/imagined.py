@@ -180,7 +180,7 @@ class Imagined(ABC, Generic[M, R]):
         told: Callable[[float], None] = lambda frames: None,
     ) -> Generator[Drawn, None, None]:
         """Windows are drawn from the last latents of the window before; `kept` has those of a film that is gone on
-        with. Without it, what was drawn is drawn again, and left out."""
+        with. Without it, what was drawn is drawn again, and left out. Windows that are crossfaded need none of it."""
         try:
             yield from self._drawn(motion, reference, crop, done, kept, told)
         except (RuntimeError, MemoryError) as error:
@@ -204,9 +204,14 @@ class Imagined(ABC, Generic[M, R]):
         generator, config = self.known.generator, self.known.generator.config
         decode = None if self.known.tiny is None else self.known.tiny.decode
         with ExitStack() as stack:
-            file = stack.enter_context(Kept(kept, self.likeness.latents.shape[1:], done)) if kept else None
-            exactly = self.relented  # the window that ended there was another one
-            begun = file.begun(self.window, config.overlap, self.device, exactly=exactly) if file else None
+            file: Kept | None = None
+            begun: Begun | None = None
+            if config.crossfaded:
+                begun = generator.looked_again(done, self.manner) if done else None
+            elif kept:
+                file = stack.enter_context(Kept(kept, self.likeness.latents.shape[1:], done))
+                exactly = self.relented  # the window that ended there was another one
+                begun = file.begun(self.window, config.overlap, self.device, exactly=exactly)
             frame = begun.start if begun else 0
             times: deque[float] = deque()
             cues = self.cues(_gone_on_with(motion, begun, times), reference)

@@ -28,7 +28,7 @@ from understudy.diffusion.noise import (
     keyed_noise,
     noised,
 )
-from understudy.diffusion.windows import Begun, Window, held, overlapped
+from understudy.diffusion.windows import Begun, Window, crossfaded, held, looked_again, overlapped
 from understudy.errors import BadOption
 from understudy.generator.autoencoder import AutoencoderConfig, TemporalAutoencoderConfig, autoencoder
 from understudy.generator.blocks import Note
@@ -74,7 +74,8 @@ class GeneratorConfig:
     `shared_context`: tokens of context that are the same for everybody (CLIP's 77 of an empty prompt; one of
     zeros, which says nothing, in the small generators), or 0 if every portrait brings its own (CLIP's embedding of it).
     `reference_level`: the level that the reference net is told, or None for that of the frames being drawn.
-    `window`, `overlap`: frames that are drawn together, and how many of them were finished before.
+    `window`, `overlap`: frames that are drawn together, and how many of them windows share. `crossfaded`: windows agree
+    about those at every step; if not, they are finished when the next window begins, and held. See `windows`.
     `encoder`: of the motion code that the U-Net follows. It is the driver's, but codes mean something to the generator
     alone that was trained with it, so they are kept together.
     `embedding`: reads of a portrait what is added to the shared context; None where nothing is.
@@ -92,6 +93,7 @@ class GeneratorConfig:
     start: StartConfig | None
     window: int
     overlap: int
+    crossfaded: bool = False
     encoder: EncoderConfig | None = None
     embedding: EmbeddingConfig | None = None
 
@@ -323,27 +325,44 @@ class Generator(nn.Module):
         notes_at = self._reader(likeness, levels)
         begin = self._beginning(likeness)
 
+        def noise(frames: range) -> Tensor:
+            return alike_noise(manner.seed, frames, shape, manner.alike, device=levels.device)
+
+        def walk(frames: range, denoise: Denoise) -> Iterator[Tensor]:
+            noisy = noise(frames)
+            if begin is not None:
+                noisy = noised(begin, noisy, levels[:1].expand(len(noisy)), config.schedule)
+            if manner.sampler != "consistency":
+                return SAMPLERS[manner.sampler](denoise, noisy, levels, config.schedule)
+
+            def fresh(step: int) -> Tensor:  # distilled nets are noised afresh after every step
+                return keyed_noise(manner.seed, frames, shape, purpose=FRESH + step, device=levels.device)
+
+            return samplers.consistency(denoise, noisy, levels, config.schedule, fresh)
+
+        def look(window: Window, told: list[Cues], noisy: Tensor, level: Tensor) -> Tensor:
+            return self._denoise(likeness, notes_at, together(told), still, manner.guidance)(noisy, level)
+
         def sample(window: Window, told: list[Cues], known: Tensor | None) -> Tensor:
-            noise = alike_noise(manner.seed, window.frames, shape, manner.alike, device=levels.device)
             denoise = self._denoise(likeness, notes_at, together(told), still, manner.guidance)
-            noisy = noise if begin is None else noised(begin, noise, levels[:1].expand(len(noise)), config.schedule)
             if known is not None:
-                denoise = held(denoise, known, noise[: len(known)], config.schedule)
-            if manner.sampler == "consistency":  # of distilled nets, which are noised afresh after every step
-
-                def fresh(step: int) -> Tensor:
-                    return keyed_noise(manner.seed, window.frames, shape, purpose=FRESH + step, device=levels.device)
-
-                states = samplers.consistency(denoise, noisy, levels, config.schedule, fresh)
-            else:
-                states = SAMPLERS[manner.sampler](denoise, noisy, levels, config.schedule)
-            latents = samplers.last(_watched(states, window, stepped))
+                denoise = held(denoise, known, noise(window.frames[: len(known)]), config.schedule)
+            latents = samplers.last(_watched(walk(window.frames, denoise), window, stepped))
             return latents if known is None else torch.cat([known, latents[len(known) :]])
 
         told = self._frame_by_frame(cues)
         if begun is not None:
             told = islice(told, begun.first - first_cue(begun), None)
-        yield from overlapped(sample, told, size=self.window(manner), overlap=config.overlap, begun=begun)
+        size = self.window(manner)
+        if config.crossfaded:
+            yield from crossfaded(walk, look, told, size=size, overlap=config.overlap, begun=begun, stepped=stepped)
+        else:
+            yield from overlapped(sample, told, size=size, overlap=config.overlap, begun=begun)
+
+    def looked_again(self, done: int, manner: Manner) -> Begun:
+        """How a film is gone on with whose windows are crossfaded, and of which `done` frames are there."""
+        calls = manner.steps * (2 if manner.sampler == "heun" else 1)
+        return looked_again(done, size=self.window(manner), overlap=self.config.overlap, calls=calls)
 
     def window(self, manner: Manner) -> int:
         """Frames that are drawn together."""
