@@ -140,6 +140,15 @@ def test_recorded_voices_teach_mouths_alone(tmp_path: Path) -> None:
     assert torch.equal(alike[0], alike[1])
 
 
+def test_what_moods_move_may_count_more() -> None:
+    plain, more = toy(), toy("moods=2", "acted=1")
+    net, recorded = Actor(plain.config), torch.tensor([False, True])
+    before, after = (x_actor.worth(net, recipe, recorded)[:, 0] for recipe in (plain, more))
+    smile, jaw, sway = INDEX["mouthSmileRight"], INDEX["jawOpen"], PLAYED - 5
+    assert torch.allclose(after[0, [smile, jaw, sway]], before[0, [smile, jaw, sway]] * torch.tensor([3.0, 1.0, 1.0]))
+    assert float(after[1, smile]) == float(after[0, smile]), "of recorded voices as well, where they act"
+
+
 def test_a_past_of_its_own_is_another_past(tmp_path: Path) -> None:
     by_hand(tmp_path)
     recipe = toy("own=1", "used=1", "by_frame=0")

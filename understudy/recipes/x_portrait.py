@@ -90,7 +90,7 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
         stage=stage,  # type: ignore[arg-type]
         config=x_portrait_small(),
         autoencoder="autoencoder-small.safetensors",
-        pictures=2176 if filmed else 10_240,
+        pictures=4352 if filmed else 10_240,
         frames=frames,
         rate=3e-3,
         optimiser="muon",

@@ -71,7 +71,7 @@ def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
         settled=True,
         config=x_portrait_2_small(),
         autoencoder="autoencoder-small.safetensors",
-        pictures=2176 if filmed else 10_240,
+        pictures=4352 if filmed else 10_240,
         frames=frames,
         rate=3e-3,
         optimiser="muon",
