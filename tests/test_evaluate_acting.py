@@ -9,6 +9,7 @@ from understudy.cast.how import INDEX
 from understudy.cast.speak.voice import MOODS, Phone
 from understudy.evaluate import acting
 from understudy.motion import likeness
+from understudy.motion.likeness import MOODS_MOVE
 from understudy.motion.space import PLAYED
 
 CHANCE = np.random.default_rng(0)
@@ -56,7 +57,7 @@ def test_closures_that_are_made_missed_and_false() -> None:
 def test_moods_are_told_apart_and_changes_are_timed() -> None:
     def felt(mood: int, seed: int, count: int = 300) -> np.ndarray:
         made = np.random.default_rng(seed).normal(0, 0.05, (count, PLAYED))
-        made[:, INDEX[acting.FACE[mood]]] += 0.5
+        made[:, INDEX[MOODS_MOVE[mood]]] += 0.5
         return made
 
     features = np.concatenate([acting.windows(felt(mood, 10 * mood + k)) for mood in range(5) for k in range(4)])
