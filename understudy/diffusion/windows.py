@@ -110,16 +110,16 @@ def held(denoise: Denoise, known: Tensor, noise: Tensor, schedule: Schedule) -> 
     return denoise_rest
 
 
-Look = Callable[[Window, list[Item], Tensor, Tensor], Tensor]
-"""(window, what each of its frames is told, noisy (f, ...), level (f,)) -> clean (f, ...)."""
+Look = Callable[[list[Item], Tensor, Tensor], Tensor]
+"""(what each frame of a window is told, noisy (f, ...), level (f,)) -> clean (f, ...)."""
 
 Walk = Callable[[range, Denoise], Iterator[Tensor]]
 """(frames, denoise) -> what a sampler has of these frames after each step, from their own noise on."""
 
 
 def looked_again(done: int, *, size: int, overlap: int, calls: int) -> Begun:
-    """How a film of crossfaded windows is gone on with, of which `done` frames are there, by a sampler that asks
-    `calls` times: from the beginning of a window on, and what that owes to earlier ones is computed again."""
+    """How a film of crossfaded windows is gone on with, of which `done` frames are there, by a sampler that asks at
+    most `calls` times: from the beginning of a window on, and what that owes to earlier ones is computed again."""
     _check_crossfade(size, overlap)
     step = size - overlap
     start = done // step * step
@@ -203,7 +203,7 @@ class _Crossfade(Generic[Item]):
 
     def _window(self, number: int) -> Window:
         frames = self._told(number * self.step, self.size)
-        return Window(frames.start, frames.stop, self.overlap if number else 0)
+        return Window(frames.start, frames.stop, 0)
 
     def _state(self, number: int, call: int) -> _Asked | Tensor:
         """What a block's sampler asks for the nth time; or what it ends with. It is cheap, so it is begun anew."""
@@ -253,7 +253,7 @@ class _Crossfade(Generic[Item]):
             noisy = torch.cat([state.noisy for state in asked])[:count]
             level = torch.cat([state.level for state in asked])[:count]
             items = self.items[window.start - self.first : window.stop - self.first]
-            self.seen[key] = self.look(window, items, noisy, level)
+            self.seen[key] = self.look(items, noisy, level)
         return self.seen[key]
 
 

@@ -340,11 +340,14 @@ class Generator(nn.Module):
 
             return samplers.consistency(denoise, noisy, levels, config.schedule, fresh)
 
-        def look(window: Window, told: list[Cues], noisy: Tensor, level: Tensor) -> Tensor:
-            return self._denoise(likeness, notes_at, together(told), still, manner.guidance)(noisy, level)
+        def denoises(told: list[Cues]) -> Denoise:
+            return self._denoise(likeness, notes_at, together(told), still, manner.guidance)
+
+        def look(told: list[Cues], noisy: Tensor, level: Tensor) -> Tensor:
+            return denoises(told)(noisy, level)
 
         def sample(window: Window, told: list[Cues], known: Tensor | None) -> Tensor:
-            denoise = self._denoise(likeness, notes_at, together(told), still, manner.guidance)
+            denoise = denoises(told)
             if known is not None:
                 denoise = held(denoise, known, noise(window.frames[: len(known)]), config.schedule)
             latents = samplers.last(_watched(walk(window.frames, denoise), window, stepped))
@@ -361,8 +364,8 @@ class Generator(nn.Module):
 
     def looked_again(self, done: int, manner: Manner) -> Begun:
         """How a film is gone on with whose windows are crossfaded, and of which `done` frames are there."""
-        calls = manner.steps * (2 if manner.sampler == "heun" else 1)
-        return looked_again(done, size=self.window(manner), overlap=self.config.overlap, calls=calls)
+        most = 2 * manner.steps  # Heun's; what is not asked for is not computed either
+        return looked_again(done, size=self.window(manner), overlap=self.config.overlap, calls=most)
 
     def window(self, manner: Manner) -> int:
         """Frames that are drawn together."""
