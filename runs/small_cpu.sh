@@ -2,7 +2,7 @@
 # All small models from nothing, unattended, on two CPU cores. Stop it at any time: the same command goes on where it
 # stopped.
 #
-# What to expect: docs/training.md, which has what was measured and when. Nothing is downloaded. Room needed: 9 GB.
+# What to expect: docs/training.md, which has what was measured and when. Nothing is downloaded. Room needed: 10 GB.
 #
 #   runs/small_cpu.sh              an hour for the autoencoder, eight for X-Portrait, as many for X-Portrait 2, an hour for
 #                                  the decoder again, two for X-Actor
