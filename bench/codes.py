@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 
 from understudy import models
-from understudy.generator.generator import Cues, Generator
+from understudy.generator.generator import Cues, Generator, Sitter
 from understudy.motion.encoder import TOGETHER, cut
 
 FRAMES = 16
@@ -56,11 +56,12 @@ def drawing(name: str) -> float:
     likeness = net.likeness(torch.rand(1, 3, side, side))
     hints = tuple(torch.rand(FRAMES, 3, side, side) for _ in net.config.controls)
     code = net.config.encoder and torch.randn(FRAMES, net.config.encoder.code)
+    sitter = None if code is None else Sitter(torch.rand(1, 3, side, side), code[:1], torch.tensor([[128.0, 128, 100]]))
 
     @torch.no_grad()
     def work() -> None:
         box = torch.ones(FRAMES, 3)
-        cues = Cues(hints) if code is None else net.coded(code, box, box)
+        cues = Cues(hints) if code is None else net.coded(code, box, box, sitter)
         list(net.draw(likeness, [cues], manner))
 
     with torch.no_grad():
@@ -79,14 +80,15 @@ def stepping(name: str) -> float:
     portrait, level = answer[:, 0], torch.rand(8, 4)
     hints = tuple(torch.rand(32, 3, config.picture, config.picture) for _ in config.controls)
     faces = None if config.encoder is None else torch.rand(32, 3, config.encoder.side, config.encoder.side)
-    box = torch.ones(32, 3)
+    box, shown = torch.ones(32, 3), torch.rand(32, 3, config.picture, config.picture)
 
     def work() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             if faces is None or net.encoder is None:
                 cues = Cues(hints)
             else:
-                cues = net.coded(net.encoder.encode(faces), box, box)
+                code = net.encoder.encode(faces)
+                cues = net.coded(code, box, box, Sitter(shown, code.detach(), box))
             loss = net(answer, level, portrait=portrait, cues=cues).float().square().mean()
         loss.backward()
         net.zero_grad(set_to_none=True)

@@ -141,7 +141,7 @@ def test_a_file_of_codes_gives_the_same_film(place: Path, portrait: Path, driver
 def test_the_best_frame_has_the_portrait_s_code(portrait: Path, motion: MotionCode) -> None:
     artist = artist_of(portrait)
     code = motion.code.copy()
-    code[11] = artist.own_code[0].numpy()
+    code[11] = artist.sitter.code[0].numpy()
     shots = np.repeat(np.array([0, 1], np.int32), [FRAMES // 2, FRAMES - FRAMES // 2])
     played = replace(motion, code=code, shots=shots)
     found = artist.reference([played[:9], played[9:]])
@@ -263,5 +263,5 @@ def test_guidance_draws_away_from_the_portrait_s_own_motion(portrait: Path, moti
     artist.manner = replace(artist.manner, guidance=2.5)
     guided = pictures(artist, [motion[:4]], crop=True)
     assert not same(guided, plain)
-    artist.own_code = artist.own_code + 1  # type: ignore[misc]
+    artist.sitter = replace(artist.sitter, code=artist.sitter.code + 1)  # type: ignore[misc]
     assert not same(pictures(artist, [motion[:4]], crop=True), guided)

@@ -125,9 +125,9 @@ def test_styles_are_changed_and_nothing_else() -> None:
 def test_a_code_is_what_a_generator_is_told() -> None:
     snippet = next(snippets(PROGRAMME))
     toy = by_chance()
-    told = drawers.coded(toy, snippet.drive, SIZE)
-    assert told.code is not None and told.code.shape == (2, 3, 6) and not told.hints
-    still = drawers.coded(toy, snippet.held().drive, SIZE).code
+    told = drawers.coded(toy, snippet.drive, snippet.portrait)
+    assert told.code is not None and told.code.shape == (2, 3, 6) and len(told.hints[0]) == 2
+    still = drawers.coded(toy, snippet.held().drive, snippet.portrait).code
     assert still is not None
     # on some machines, places in a batch are added up in another order
     assert torch.allclose(still[0], still[1], atol=1e-5) and torch.allclose(still[0], told.code[0], atol=1e-5)

@@ -23,14 +23,14 @@ from understudy.data.vary import FOOTAGE
 from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder
 from understudy.generator.embedding import EmbeddingConfig
-from understudy.generator.generator import Generator, GeneratorConfig, part
-from understudy.models import x_portrait_2
+from understudy.generator.generator import Generator, GeneratorConfig, Sitter, part
+from understudy.models import cast_head, x_portrait_2
 from understudy.motion.code import NAMES, TURN
 from understudy.motion.encoder import EncoderConfig, FaceNetConfig
 from understudy.recipes import COURSES, named
 from understudy.recipes.following import Closeups, Doers, Learner, XPortrait2Recipe, faces
 from understudy.recipes.portrayal import question
-from understudy.recipes.rehearsal import blindness
+from understudy.recipes.rehearsal import EXAMPLES, blindness, codes
 from understudy.recipes.x_portrait import task as task_x_portrait
 from understudy.recipes.x_portrait_2 import (
     LEARNERS,
@@ -61,7 +61,7 @@ def small(config: GeneratorConfig) -> GeneratorConfig:
     code, time = replace(config.unet.code, width=6), replace(config.unet.time)
     unet = replace(toy.unet, code=replace(code, divide=1), time=replace(time, divide=1))
     seen = EmbeddingConfig(widths=(8,), groups=4)
-    return replace(toy, unet=unet, controls=(), encoder=encoder(), embedding=seen)
+    return replace(toy, unet=unet, controls=toy.controls[:1], encoder=encoder(), embedding=seen, turning=cast_head())
 
 
 def toy(stage: str, folder: Path, **others: object) -> XPortrait2Recipe:
@@ -212,6 +212,24 @@ def test_curves_are_read_off_codes_as_they_are_seen(ground: Path) -> None:
     assert task(replace(recipe, read=0.0), ground).model.reading is None
 
 
+def test_what_reads_codes_begins_with_what_an_encoder_knows(ground: Path, tmp_path: Path) -> None:
+    """Lines that know nothing would have the encoder forget, so they are fitted first; and only where it knows."""
+    taught = toy("expression", ground, closeups=16, directions=0)
+    assert [*prepare(taught, tmp_path)]
+    run(taught, tmp_path, tmp_path / "near")
+    start = str(tmp_path / "near" / f"{taught.name}.safetensors")
+    unread = []
+    for begun in (start, ""):
+        each = task(replace(taught, start=begun), tmp_path)
+        model, data = cast(Learner, each.model), cast(Closeups, each.data)
+        assert model.reading is not None and model.training
+        *seen, curves = data.done.examples(EXAMPLES)
+        with torch.no_grad():
+            known = codes(model.generator, model.encoder.encode, *seen)
+        unread.append(float(model.reading(known, curves)))
+    assert unread[0] < 0.6 * unread[1]
+
+
 @pytest.mark.parametrize("stage", ["expression", "together", "time"])
 def test_a_stopped_stage_resumes_bit_for_bit(ground: Path, tmp_path: Path, stage: str) -> None:
     start = ""
@@ -286,6 +304,10 @@ def test_backbone_and_reference_are_taken_from_an_x_portrait(ground: Path, tmp_p
     mine = model.generator.state_dict()
     shared = [name for name in lent if part(name) in ("backbone", "reference", "context")]
     assert shared and all(torch.equal(mine[name], lent[name]) for name in shared)
+    steered = [name for name in lent if part(name) == "control 0"]
+    adds = [name for name in steered if "controlnet_down" in name or "controlnet_mid" in name]
+    assert adds and not any(mine[name].any() for name in adds), "it saw a driver, and sees a portrait now"
+    assert all(torch.equal(mine[name], lent[name]) for name in {*steered} - {*adds})
 
 
 def test_the_loss_about_noise_teaches_the_encoder(ground: Path) -> None:
@@ -329,10 +351,11 @@ def test_places_count_only_against_each_other(ground: Path) -> None:
     model, _ = made(recipe, ground)
     code, box, then = torch.randn(3, 12), torch.rand(3, 3) * 20 + 20, torch.rand(1, 3) * 20 + 20
     shift = torch.tensor([7.0, -3.0, 0.0])
-    one = model.generator.coded(code, box, then).code
-    two = model.generator.coded(code, box * 3 + shift, then * 3 + shift).code
-    assert one is not None and two is not None and torch.allclose(one, two, atol=1e-5)
-    assert one.shape == (3, 4, 6)
+    sitter = Sitter(torch.rand(1, 3, SIZE, SIZE), code[:1], then)
+    one = model.generator.coded(code, box, then, sitter)
+    two = model.generator.coded(code, box * 3 + shift, then * 3 + shift, sitter)
+    assert one.code is not None and two.code is not None and torch.allclose(one.code, two.code, atol=1e-5)
+    assert one.code.shape == (3, 4, 6) and torch.allclose(one.hints[0], two.hints[0], atol=1e-2)
 
 
 def test_samples_do_not_depend_on_their_neighbours(ground: Path) -> None:

@@ -11,6 +11,7 @@ from toy import TOY
 from understudy import weights
 from understudy.generator.blocks import CodeConfig
 from understudy.generator.generator import Generator
+from understudy.models import cast_head
 from understudy.motion.code import NAMES
 from understudy.motion.encoder import EncoderConfig, FaceNetConfig
 
@@ -34,8 +35,9 @@ TOY_2 = replace(
         time=replace(TOY.unet.time, mid=True, after_upsampler=False),
         code=CodeConfig(heads=2, looks=1, width=6, divide=1),
     ),
-    controls=(),
+    controls=TOY.controls[:1],
     encoder=ENCODER,
+    turning=cast_head(),
 )
 
 

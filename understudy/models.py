@@ -20,6 +20,7 @@ from understudy.errors import UnknownModel
 if TYPE_CHECKING:
     from understudy.generator.autoencoder import AutoencoderConfig
     from understudy.generator.generator import GeneratorConfig, Manner
+    from understudy.generator.turning import TurningConfig
     from understudy.generator.unet import UNetConfig
     from understudy.motion.actor import ActorConfig
     from understudy.motion.encoder import EncoderConfig
@@ -192,7 +193,20 @@ def x_portrait_2_small() -> GeneratorConfig:
     code = CodeConfig(heads=2, looks=2, width=encoder.width, divide=2)
     unet = replace(_small_backbone(), time=time, code=code)
     seen = EmbeddingConfig(widths=(48, 64, 96), groups=16)
-    return replace(x_portrait_small(), unet=unet, controls=(), window=16, encoder=encoder, embedding=seen)
+    small = x_portrait_small()
+    return replace(
+        small, unet=unet, controls=small.controls[:1], window=16, encoder=encoder, embedding=seen, turning=cast_head()
+    )
+
+
+@cache
+def cast_head() -> TurningConfig:
+    """The head of the cast at large, by trial with pictures of 80 of them in two turns each (docs/training.md)."""
+    from understudy.generator.turning import Ellipsoid, TurningConfig
+
+    skull = Ellipsoid(up=0.40, ahead=-0.03, radii=(0.51, 0.59, 0.66))
+    jaw = Ellipsoid(up=-0.10, ahead=0.12, radii=(0.38, 0.48, 0.50))
+    return TurningConfig(wide=1.10, eyes=0.60, mouth=0.74, solids=(skull, jaw), reach=1.85)
 
 
 @cache

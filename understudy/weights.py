@@ -140,12 +140,23 @@ def commit() -> str:
 def configs() -> tuple[type, ...]:
     """The kinds of values that may describe a model in a header."""
     from understudy.diffusion import noise
-    from understudy.generator import autoencoder, blocks, control, embedding, generator, reference, sight, tiny, unet
+    from understudy.generator import (
+        autoencoder,
+        blocks,
+        control,
+        embedding,
+        generator,
+        reference,
+        sight,
+        tiny,
+        turning,
+        unet,
+    )
     from understudy.motion import actor, encoder, fan
 
     nets = (autoencoder.AutoencoderConfig, autoencoder.TemporalAutoencoderConfig, generator.GeneratorConfig)
     parts = (unet.UNetConfig, blocks.TimeConfig, blocks.CodeConfig, reference.ReferenceConfig, generator.StartConfig)
-    controls = (control.ControlConfig, control.HintConfig)
+    controls = (control.ControlConfig, control.HintConfig, turning.TurningConfig, turning.Ellipsoid)
     schedules = (noise.Linear, noise.ScaledLinear, noise.Cosine, noise.Sigmoid, noise.RectifiedFlow)
     encoders = (encoder.EncoderConfig, encoder.FaceNetConfig, fan.FanConfig)
     others = (actor.ActorConfig, embedding.EmbeddingConfig, sight.SightConfig, tiny.TinyAutoencoderConfig)

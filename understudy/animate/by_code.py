@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from understudy.animate.artist import Way
 from understudy.animate.choices import Choices
@@ -21,7 +20,7 @@ from understudy.errors import WrongMotion
 from understudy.face.mesh import Floats
 from understudy.face.parts import centres
 from understudy.face.portrait import Portrait
-from understudy.generator.generator import Cues
+from understudy.generator.generator import Cues, Sitter, together
 from understudy.models import Model
 from understudy.motion.code import ENCODER, MotionCode
 from understudy.motion.encoder import Encoder, boxed
@@ -50,15 +49,16 @@ class Following(Imagined[MotionCode, Placed]):
         return encoder
 
     @cached_property
-    def own_code(self) -> Tensor:
-        """The portrait's, (1, d)."""
+    def sitter(self) -> Sitter:
+        """The portrait, as the encoder sees it."""
         with torch.no_grad():
             inside = boxed(torch.from_numpy(centres(self.points))[None]).to(self.device)
-            return self.encoder.seen(tensor_of(self.own)[None].to(self.device), inside).float()
+            picture = tensor_of(self.own)[None].to(self.device)
+            return Sitter(picture, self.encoder.seen(picture, inside).float(), inside)
 
     def reference(self, motion: Iterable[MotionCode]) -> Placed | None:
         """The frame whose code is most like the portrait's; of the other shots such frames as well."""
-        own = self.own_code.cpu().numpy()
+        own = self.sitter.code.cpu().numpy()
         best: dict[int, tuple[float, int, Floats]] = {}
         first = 0
         for chunk in motion:
@@ -79,27 +79,25 @@ class Following(Imagined[MotionCode, Placed]):
         return Placed(frame, {int(chunk.shots[k]): chunk.box[k].copy()})
 
     def cues(self, motion: Iterable[MotionCode], reference: Placed) -> Iterator[Cues]:
-        """Tokens frame by frame, so that no number depends on the chunks."""
+        """Frame by frame, so that no number depends on the chunks."""
         known, strength = dict(reference.boxes), self.strength
         neutral = self.neutral if strength != 1 else None
         for chunk in motion:
             chunk = self._ours(chunk) if neutral is None else self._ours(chunk).scaled(strength, neutral)
-            told = []
+            told: list[Cues] = []
             for code, box, shot in zip(chunk.code, chunk.box, chunk.shots.tolist(), strict=True):
                 to = box if reference.frame < 0 else known.setdefault(shot, box)
                 told.append(self._cue(code, to + strength * (box - to), to))
-            yield Cues(code=torch.cat(told))
+            yield together(told)
 
     def trial(self, frames: int) -> Cues:
-        told = self.at_rest.code
-        assert told is not None
-        return Cues(code=told.expand(frames, -1, -1))
+        return together([self.at_rest] * frames)
 
     @property
     def at_rest(self) -> Cues:
         """The portrait's own code, its head where it is."""
         one = np.ones(3, np.float32)
-        return Cues(code=self._cue(self.own_code[0].cpu().numpy(), one, one))
+        return self._cue(self.sitter.code[0].cpu().numpy(), one, one)
 
     @property
     def strength(self) -> float:
@@ -116,12 +114,10 @@ class Following(Imagined[MotionCode, Placed]):
         return np.asarray(self.encoder.probe.neutral.cpu().numpy(), np.float32)
 
     @torch.no_grad()
-    def _cue(self, code: Floats, box: Floats, to: Floats) -> Tensor:
-        """The tokens of one frame, (1, k, d)."""
-        rows = (torch.from_numpy(np.ascontiguousarray(row))[None].to(self.device) for row in (code, box, to))
-        told = self.known.generator.coded(*rows).code
-        assert told is not None
-        return told
+    def _cue(self, code: Floats, box: Floats, to: Floats) -> Cues:
+        """Of one frame."""
+        now, there, own = (torch.from_numpy(np.ascontiguousarray(row))[None].to(self.device) for row in (code, box, to))
+        return self.known.generator.coded(now, there, own, self.sitter)
 
     def _ours(self, chunk: MotionCode) -> MotionCode:
         """The chunk, if its codes are of this encoder. Errors: `WrongMotion`."""

@@ -20,7 +20,7 @@ from understudy.evaluate.scenes import Drive, Snippet
 from understudy.face.find import Finder
 from understudy.face.portrait import Portrait
 from understudy.generator.autoencoder import Autoencoder, TemporalAutoencoder
-from understudy.generator.generator import Cues, Generator, Likeness, Manner
+from understudy.generator.generator import Cues, Generator, Likeness, Manner, Sitter
 from understudy.generator.hints import aligned, moved, patched
 from understudy.generator.warp import Warp
 from understudy.motion.encoder import boxed
@@ -100,7 +100,7 @@ def performed(generator: Generator, manner: Manner, device: torch.device | str =
             with torch.no_grad():
                 known[:] = [(portrait, generator.likeness((portrait * 2 - 1).to(device)[None]))]
         told = hinted if generator.encoder is None else partial(coded, generator)
-        cues = (told(drive, portrait.shape[-1]).to(device) for drive in drives)
+        cues = (told(drive, portrait).to(device) for drive in drives)
         for frames in generator.draw(known[0][1], cues, replace(manner, seed=seed)):
             yield _seen(frames)
 
@@ -112,22 +112,27 @@ def drawer(performer: Performer) -> Drawer:
     return lambda snippet: torch.cat([*performer(snippet.portrait, [snippet.drive], snippet.scene.number)])
 
 
-def hinted(drive: Drive, side: int) -> Cues:
+def hinted(drive: Drive, portrait: Tensor) -> Cues:
     """What a control net is told of a driver: its pictures brought onto the portrait, and eyes and mouth alone."""
     maps = drive.map[None]
-    whole = aligned(drive.pictures * 2 - 1, maps, side)
+    whole = aligned(drive.pictures * 2 - 1, maps, portrait.shape[-1])
     return Cues(hints=(whole, patched(whole, moved(drive.centres, maps))))
 
 
 @torch.no_grad()
-def coded(generator: Generator, drive: Drive, side: int) -> Cues:
+def coded(generator: Generator, drive: Drive, portrait: Tensor) -> Cues:
     """What a generator is told that follows codes: what its encoder makes of the driver's face, and where that is
-    against where it was at rest."""
+    against where it was at rest; and of the portrait (3, s, s) the same."""
     assert generator.encoder is not None
     device = generator.encoder.final_proj.weight.device
-    boxes, rest = (boxed(points).to(device) for points in (drive.centres, drive.rest_centres[None]))
+    boxes, rest, own = (
+        boxed(points).to(device) for points in (drive.centres, drive.rest_centres[None], drive.own_centres[None])
+    )
     code = generator.encoder.seen((drive.pictures * 2 - 1).to(device), boxes)
-    return generator.coded(code, boxes, rest)
+    if generator.config.turning is None:
+        return generator.coded(code, boxes, rest)
+    picture = (portrait * 2 - 1)[None].to(device)
+    return generator.coded(code, boxes, rest, Sitter(picture, generator.encoder.seen(picture, own), own))
 
 
 def _seen(frames: Tensor) -> Tensor:

@@ -95,6 +95,7 @@ class Drive:
     map: Tensor  # (2, 3): lays the driver at rest over the portrait, see `generator.hints`
     centres: Tensor  # (f, 3, 2) pixels: the eyes, the person's left one first, and the mouth
     rest_centres: Tensor  # (3, 2) the same, of the driver at rest
+    own_centres: Tensor  # (3, 2) the same, of the portrait
 
     def held(self, count: int) -> Drive:
         """The first frame, so many times."""
@@ -244,8 +245,8 @@ def _drive(played: Drawn, first: int, portrait: Drawn) -> Drive:
     """From pictures from `first` on: f frames and, last, the driver at rest."""
     pictures, outline = played.image[first:], played.landmarks.pixels[-1:, OUTLINE]
     laid = between(outline, portrait.landmarks.pixels[:, OUTLINE])
-    where = centres(played.landmarks.pixels)[first:]
-    return Drive(pictures[:-1], pictures[-1], laid[0], where[:-1], where[-1])
+    where, own = (centres(each.landmarks.pixels) for each in (played, portrait))
+    return Drive(pictures[:-1], pictures[-1], laid[0], where[first:-1], where[-1], own[0])
 
 
 @torch.no_grad()

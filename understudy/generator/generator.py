@@ -35,8 +35,9 @@ from understudy.generator.blocks import Note
 from understudy.generator.control import ControlConfig, ControlNet, added
 from understudy.generator.embedding import EmbeddingConfig, PictureEmbedding
 from understudy.generator.reference import ReferenceConfig, ReferenceNet, as_one
+from understudy.generator.turning import TurningConfig, turned
 from understudy.generator.unet import UNet, UNetConfig
-from understudy.motion.encoder import Encoder, EncoderConfig, relative
+from understudy.motion.encoder import Encoder, EncoderConfig, carried, relative
 
 SAMPLERS: dict[str, Callable[[Denoise, Tensor, Tensor, Schedule], Iterator[Tensor]]] = {
     "ddim": samplers.ddim,
@@ -79,6 +80,8 @@ class GeneratorConfig:
     `encoder`: of the motion code that the U-Net follows. It is the driver's, but codes mean something to the generator
     alone that was trained with it, so they are kept together.
     `embedding`: reads of a portrait what is added to the shared context; None where nothing is.
+    `turning`: the shape of a head, by which the portrait is turned as the driver is, which is then the only hint. None:
+    hints are the driver's, or there are none.
     """
 
     picture: int
@@ -96,6 +99,7 @@ class GeneratorConfig:
     crossfaded: bool = False
     encoder: EncoderConfig | None = None
     embedding: EmbeddingConfig | None = None
+    turning: TurningConfig | None = None
 
     def __post_init__(self) -> None:
         code = self.unet.code
@@ -103,6 +107,11 @@ class GeneratorConfig:
             raise BadOption(f"tokens of {self.encoder.width} numbers do not fit a U-Net with {code}")
         if self.embedding is not None and not self.shared_context:
             raise BadOption("a picture embedding is added to a shared context, and there is none", "shared_context=0")
+        if self.turning is not None and (self.encoder is None or not self.encoder.named or len(self.controls) != 1):
+            raise BadOption(
+                "a portrait is turned as an encoder's named codes say, for one control net",
+                f"{len(self.controls)} of them, and {self.encoder}",
+            )
         for name, net in self._nets():
             if net.channels != self.autoencoder.channels:
                 raise BadOption(f"{name} has {net.channels} channels, the autoencoder {self.autoencoder.channels}")
@@ -150,6 +159,15 @@ class Likeness:
 
     latents: Tensor  # (p, c, h, w) of one or more pictures of one person
     context: Tensor  # (1, k, d)
+
+
+@dataclass(frozen=True)
+class Sitter:
+    """A portrait as an encoder sees it: one for all frames, or one for each."""
+
+    picture: Tensor  # (1 or f, 3, H, W) in [-1, 1]
+    code: Tensor  # (1 or f, d)
+    box: Tensor  # (1 or f, 3) pixels
 
 
 @dataclass(frozen=True)
@@ -216,12 +234,24 @@ class Generator(nn.Module):
         """One for each hint of a frame."""
         return [cast(ControlNet, net) for net in self.controls]
 
-    def coded(self, code: Tensor, boxes: Tensor, to: Tensor) -> Cues:
+    def coded(self, code: Tensor, boxes: Tensor, to: Tensor, sitter: Sitter | None = None) -> Cues:
         """The cues of f frames: their codes (f, c), and boxes (f, 3) measured against another (f or 1, 3); see
-        `motion.encoder.relative`. Raises BadOption for a generator that follows no code."""
+        `motion.encoder.relative`. `sitter` is needed where the portrait is shown turned (`GeneratorConfig.turning`).
+        Raises BadOption for a generator that follows no code, and where there is nobody to turn."""
         if self.encoder is None:
             raise BadOption("this generator follows no motion code", f"{len(self.controls)} hints a frame")
-        return Cues(code=self.encoder.tokens(code, relative(boxes, to)))
+        tokens = self.encoder.tokens(code, relative(boxes, to))
+        if self.config.turning is None:
+            return Cues(code=tokens)
+        if sitter is None:
+            raise BadOption("this generator is shown the portrait, turned, and was given none", "sitter=None")
+        frames = len(code)
+        with torch.no_grad(), torch.autocast(code.device.type, enabled=False):
+            picture = sitter.picture.expand(frames, -1, -1, -1)
+            held, own = (each.float().expand(frames, -1) for each in (self.encoder.turns(sitter.code), sitter.box))
+            box = carried(boxes.float(), to.float(), own)
+            hint = turned(picture, held, own, self.encoder.turns(code), box, self.config.turning)
+        return Cues((hint,), tokens)
 
     def likeness(
         self, pictures: Tensor, context: Tensor | None = None, chance: torch.Generator | None = None

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from understudy.errors import BadOption
+from understudy.motion.code import TURN
 from understudy.motion.fan import FanConfig, FanNet
 
 SIZE: Final = 1.45
@@ -190,6 +191,13 @@ class Encoder(nn.Module):
         made: Tensor = self.final_proj(both).reshape(len(code), self.config.tokens, self.config.width) + self.pe
         return made
 
+    def turns(self, code: Tensor) -> Tensor:
+        """How the heads are turned whose codes (n, code) these are: (n, 3) radians of yaw, pitch and roll, as the
+        probe reads them. Raises BadOption where codes have no names."""
+        if self.probe is None:
+            raise BadOption("this encoder does not know what its codes say of a head's turn", "named=0")
+        return torch.deg2rad(self.probe.curves(code.float())[:, -3:] * TURN)
+
     def seen(self, pictures: Tensor, boxes: Tensor) -> Tensor:
         """Codes (n, code) of the faces that boxes (n, 3) say are in pictures (n, 3, h, w)."""
         return self.encode(cut(pictures, boxes, self.config.side, self.config.room))
@@ -223,6 +231,13 @@ def relative(boxes: Tensor, to: Tensor) -> Tensor:
     portrait's own."""
     size = to[:, 2:].clamp_min(1e-3)
     return torch.cat([(boxes[:, :2] - to[:, :2]).flip(1) / size, boxes[:, 2:] / size], 1)
+
+
+def carried(boxes: Tensor, to: Tensor, own: Tensor) -> Tensor:
+    """Where a face of another size and place (n or 1, 3) goes that does as `boxes` (n, 3) do, measured against `to`."""
+    down, right, larger = relative(boxes, to).unbind(1)
+    x, y, size = own.unbind(1)
+    return torch.stack([x + right * size, y + down * size, size * larger], 1)
 
 
 def cut(pictures: Tensor, boxes: Tensor, side: int, room: float, bent: Tensor | None = None) -> Tensor:

@@ -17,7 +17,7 @@ from understudy.diffusion.noise import chance
 from understudy.errors import BadOption
 from understudy.generator.generator import Generator, GeneratorConfig
 from understudy.motion.encoder import Encoder, EncoderConfig, FaceNetConfig, boxed, cut
-from understudy.motion.probing import curves_mirrored, curves_of
+from understudy.motion.probing import curves_mirrored, curves_of, ridge
 from understudy.recipes.autoencoder import Critic
 from understudy.recipes.head import Head, HeadRecipe
 from understudy.recipes.portrayal import PortrayalRecipe, Question, Questions, pictured
@@ -114,6 +114,14 @@ class Reading(nn.Module):
         missed: Tensor = (self.fc(code).float() - (curves - self.middle) / self.spread).square().mean()
         return missed
 
+    @torch.no_grad()
+    def fit(self, codes: Tensor, curves: Tensor) -> None:
+        """Begin with the best lines there are for what an encoder has learnt already, from codes (n, d) and curves (n,
+        k): lines that know nothing would have it forget."""
+        matrix, rest = ridge(codes, (curves - self.middle) / self.spread)
+        self.fc.weight.copy_(matrix)
+        self.fc.bias.copy_(rest)
+
 
 class Learner(nn.Module):
     """The generator, and what is there for its training alone. `moves`: see `Done`; None where curves are not read."""
@@ -149,14 +157,16 @@ class Doers(Questions):
 
     def more(self, asked: Sequence[Question], turned: Tensor) -> Batch:
         """uint8 pictures: `driver` (n, f, 3, s, s) with `ground`; boxes: `box` (n, f, 3) of drivers, `then` (n, 3) of
-        the driver doing what the portrait does; `who` (n,), the driver's number. Where the encoder learns also `curves`
-        (n, f, 55), what drivers do, as it is seen; `shown` (n, 3, s, s) with `shown_box`, the portrait; `truth` (n, f,
-        3, s, s) with `truth_ground`, `truth_box` and `truth_fine`."""
+        the driver doing what the portrait does; `shown` (n, 3, s, s) with `shown_box`, the portrait; `who` (n,), the
+        driver's number. Where the encoder learns also `curves` (n, f, 55), what drivers do, as it is seen; `truth` (n,
+        f, 3, s, s) with `truth_ground`, `truth_box` and `truth_fine`."""
         seen = self.seen([q.drivers for q in asked], turned, "picture", "ground", "centres")
         then = self.seen([(q.driver_then,) for q in asked], turned, "centres")["centres"][:, 0]
+        portrait = self.seen([(q.portrait,) for q in asked], turned, "picture", "centres")
         moments = self.ensembles.moments
         batch = {
             "driver": seen["picture"], "ground": seen["ground"], "box": boxes(seen["centres"]), "then": boxed(then),
+            "shown": portrait["picture"][:, 0], "shown_box": boxed(portrait["centres"][:, 0]),
             "who": torch.tensor([q.drivers[0] // moments for q in asked]),
         }  # fmt: skip
         if self.recipe.still:
@@ -164,10 +174,8 @@ class Doers(Questions):
         if not self.recipe.data:
             curves = [self.done.curves(q.drivers, turn) for q, turn in zip(asked, turned.tolist(), strict=True)]
             batch |= {"curves": torch.stack(curves)}
-        portrait = self.seen([(q.portrait,) for q in asked], turned, "picture", "centres")
         truth = self.seen([q.answers for q in asked], turned, "picture", "ground", "centres", "fine")
         return batch | {
-            "shown": portrait["picture"][:, 0], "shown_box": boxed(portrait["centres"][:, 0]),
             "truth": truth["picture"], "truth_ground": truth["ground"], "truth_box": boxes(truth["centres"]),
             "truth_fine": truth["fine"],
         }  # fmt: skip

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from understudy import weights
-from understudy.generator.generator import Cues, Generator
+from understudy.generator.generator import Cues, Generator, Sitter
 from understudy.motion.encoder import Codes, FaceNet, boxed, cut
 from understudy.motion.probing import blinding, curves_of, fill
 from understudy.recipes.autoencoder import pixels, psnr
@@ -35,7 +35,11 @@ class Rehearsal(Exam):
         """See `Exam`."""
         code, box, driver = self.read(model, q.drivers)
         then = boxed(self.taken("centres", (q.driver_then,))).to(code.device)
-        return model.coded(code, box, then), driver
+        sitter = None
+        if model.config.turning is not None:
+            own, place, picture = self.read(model, (q.portrait,))
+            sitter = Sitter(picture.to(code.device), own, place)
+        return model.coded(code, box, then, sitter), driver
 
     def read(self, model: Generator, numbers: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Codes and boxes of some pictures, and the pictures."""

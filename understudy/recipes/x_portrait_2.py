@@ -29,7 +29,7 @@ from understudy.data import shards
 from understudy.data.ensemble import drawn_ahead, drawn_on
 from understudy.errors import BadOption
 from understudy.generator.blocks import Note
-from understudy.generator.generator import Cues, Generator, GeneratorConfig, part
+from understudy.generator.generator import Cues, Generator, GeneratorConfig, Sitter, part
 from understudy.generator.reference import sparse
 from understudy.models import small_manner, x_portrait_2_small
 from understudy.recipes import portrayal
@@ -38,18 +38,18 @@ from understudy.recipes.following import CLOSEUPS, Closeups, Doers, Learner, XPo
 from understudy.recipes.head import criticised, shown, small_head
 from understudy.recipes.portrayal import autoencoder_of, error_of, latents_name, noisy_answers, source
 from understudy.recipes.recipe import all_found
-from understudy.recipes.rehearsal import EXAMPLES, HEAD, Rehearsal, blindness
+from understudy.recipes.rehearsal import EXAMPLES, HEAD, Rehearsal, blindness, codes
 from understudy.train.journal import tiled
 from understudy.train.task import Batch, Chance, Loss, Moment, Plan, Task, Turn
 
 STAGES: Final = ("expression", "together", "time")
 LEARNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "expression": (),
-    "together": ("backbone", "reference", "motion", "embedding", "encoder"),
+    "together": ("backbone", "reference", "motion", "embedding", "encoder", "control 0"),
     "time": ("time",),
 }
 """Which parts of a generator (see `generator.part`) learn in a stage."""
-BORROWED: Final = ("backbone", "reference", "context")
+BORROWED: Final = ("backbone", "reference", "context", "control 0")
 """What another kind of generator may have learnt already."""
 _MASK, _OUT, _AGAIN = range(0x78C0, 0x78F0, 16)
 
@@ -121,14 +121,14 @@ def learning(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Rec
     if model.head is not None:
         cost, costs = _headed(model, batch, moment, code, recipe)
         total, parts = total + recipe.head.weight * cost, {**parts, **costs}
-    codes = [code]  # of all who do what is done: drivers, and portraits' people
+    alike = [code]  # of all who do what is done: drivers, and portraits' people
     if recipe.alike and recipe.cross and not recipe.still:
-        codes.append(_answering(model, batch, dice, recipe))
-        parts["alike"] = blindness(code.float(), codes[1].float())
+        alike.append(_answering(model, batch, dice, recipe))
+        parts["alike"] = blindness(code.float(), alike[1].float())
         total = total + recipe.alike * parts["alike"]
     if model.reading is not None:
-        curves = batch["curves"].flatten(0, 1).repeat(len(codes), 1)
-        parts["unread"] = model.reading(torch.cat(codes), curves)
+        curves = batch["curves"].flatten(0, 1).repeat(len(alike), 1)
+        parts["unread"] = model.reading(torch.cat(alike), curves)
         total = total + recipe.read * parts["unread"]
     if model.guess is not None:
         who = batch["who"].repeat_interleave(len(code) // len(batch["who"]))
@@ -142,8 +142,10 @@ def _drawn(model: Generator, batch: Batch, moment: Moment, code: Tensor, recipe:
     of X-NeMo is."""
     noisy = noisy_answers(batch, moment, recipe)
     frames, told = noisy.level.shape[1], noisy.told
-    tokens = model.coded(code, batch["box"].flatten(0, 1), batch["then"].repeat_interleave(frames, 0)).code
-    assert tokens is not None
+    sitter = None if model.config.turning is None else sitting(model, batch["shown"], batch["shown_box"], frames)
+    boxes, to = batch["box"].flatten(0, 1), batch["then"].repeat_interleave(frames, 0)
+    cues = model.coded(code, boxes, to, sitter)
+    assert cues.code is not None
     rows = told.repeat_interleave(frames)
 
     def altered(notes: list[Tensor]) -> Sequence[Note]:
@@ -155,12 +157,22 @@ def _drawn(model: Generator, batch: Batch, moment: Moment, code: Tensor, recipe:
     if bool(told.any()):
         given[told] = model(
             noisy.latents[told], noisy.level[told], portrait=batch["portrait"].float()[told],
-            cues=Cues(code=tokens[rows]), altered=altered if recipe.masked else None,
+            cues=Cues(tuple(hint[rows] for hint in cues.hints), cues.code[rows]),
+            altered=altered if recipe.masked else None,
         ).float()  # fmt: skip
     if not bool(told.all()):
-        cues = Cues(code=tokens[~rows])
+        cues = Cues(code=cues.code[~rows])
         given[~told] = model(noisy.latents[~told], noisy.level[~told], portrait=None, cues=cues).float()
     return {"flow": error_of(given, noisy, batch, recipe), "told": told.float().mean()}
+
+
+def sitting(model: Generator, shown: Tensor, box: Tensor, frames: int) -> Sitter:
+    """Portraits (n, 3, s, s), uint8, with their boxes (n, 3), as all of n times f frames are told of them."""
+    assert model.encoder is not None
+    with torch.no_grad(), torch.autocast(shown.device.type, enabled=False):
+        picture = shown.float() / 127.5 - 1
+        code = model.encoder.seen(picture, box)
+    return Sitter(*(each.repeat_interleave(frames, 0) for each in (picture, code, box)))
 
 
 def _headed(
@@ -240,9 +252,15 @@ def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
     moves = data.done.moves(EXAMPLES) if recipe.read > 0 and not recipe.data and not recipe.still else None
     model = Learner(config, recipe, data.count * data.ensembles.people, moves)
     weights.fill(model.generator.autoencoder, autoencoder)
-    _begun(model, recipe)
+    taught = _begun(model, recipe)
     if recipe.still:
         model.encoder.eval()  # or a normal="batch" would go on learning
+    elif taught and model.reading is not None:
+        *seen, curves = data.done.examples(EXAMPLES)
+        with torch.no_grad():
+            known = codes(model.generator, model.encoder.eval().encode, *seen)
+        model.reading.fit(known, curves)
+        model.encoder.train()
     exam = Rehearsal(recipe, config, str(shards.said(drawn).get("looks", "")))
     learns = tuple(f"generator.{name}" for name in places(model.generator, LEARNERS[recipe.stage]))
     if recipe.still:
@@ -292,9 +310,9 @@ def _material(recipe: XPortrait2Recipe, folder: Path) -> tuple[Doers | Closeups,
     return Doers(recipe, pictures, shards.Shards(drawn / latents_name(recipe), recipe.pictures)), drawn
 
 
-def _begun(model: Learner, recipe: XPortrait2Recipe) -> None:
+def _begun(model: Learner, recipe: XPortrait2Recipe) -> bool:
     """Put in what was learnt before: by the stage before, or by another kind of generator; of FILE+FILE, the second has
-    the last word."""
+    the last word. Returns whether the encoder has learnt anything."""
     if not recipe.start and recipe.stage == "time":
         raise BadOption(
             f"{recipe.name} would learn along films what no single picture has taught",
@@ -307,8 +325,7 @@ def _begun(model: Learner, recipe: XPortrait2Recipe) -> None:
         if any(part(name) == "encoder" for name in earlier.tensors):
             taught = True
         else:
-            lent = {name: value for name, value in earlier.tensors.items() if part(name) in BORROWED}
-            earlier = replace(earlier, tensors=lent)
+            earlier = replace(earlier, tensors=_lent(model.generator, earlier))
         begin(model.generator, earlier)
         head = path.with_name(f"{path.stem}{HEAD}")
         if model.head is not None and head.is_file():
@@ -321,6 +338,16 @@ def _begun(model: Learner, recipe: XPortrait2Recipe) -> None:
             if recipe.stage == "time"
             else "start=FILE, the weights of x-portrait-2-small-expression; or closeups=0, where both learn together",
         )
+    return taught
+
+
+def _lent(model: Generator, earlier: weights.Weights) -> dict[str, Tensor]:
+    """Of another kind of generator, what this one begins with. The control net of that one sees a driver, of this one
+    the portrait: so what it adds is learnt anew."""
+    ours = {part(name) for name in model.state_dict()}
+    lent = {name: value for name, value in earlier.tensors.items() if part(name) in BORROWED and part(name) in ours}
+    adds = ("controlnet_down", "controlnet_mid")
+    return {n: torch.zeros_like(v) if n.split(".", 2)[-1].startswith(adds) else v for n, v in lent.items()}
 
 
 def first_batch(model: Learner, batch: Batch, recipe: XPortrait2Recipe) -> dict[str, Tensor]:
