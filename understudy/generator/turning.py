@@ -10,6 +10,7 @@ whoever is shown this. The camera is far away (no perspective).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final
 
 import torch
@@ -60,58 +61,99 @@ def turned(
     """Pictures (n, 3, h, w) in [-1, 1] of faces whose heads are turned by `own_turn` (n, 3), radians of yaw (+ to the
     picture's right), pitch (+ up) and roll (+ clockwise), and which are at `own_box` (n, 3); the same turned by `turn`
     (n, 3) and at `box` (n, 3). Black where they do not show what would be seen, or its like on the other side."""
-    count, _, height, width = picture.shape
-    before, after = _rotations(own_turn), _rotations(turn)
-    scale0, middle0 = _placed(before, own_box, head)
-    scale1, middle1 = _placed(after, box, head)
-
-    def each(values: Tensor) -> Tensor:
-        return values[..., None, None]
-
+    height, width = picture.shape[-2:]
+    ours, theirs = _held(own_turn, own_box, head), _held(turn, box, head)
     columns, rows = ((torch.arange(side // _COARSE, device=picture.device) + 0.5) * _COARSE for side in (width, height))
     here = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))[None]
-    right = (here[:, 0] - each(middle1[:, 0])) / each(scale1)
-    up = (each(middle1[:, 1]) - here[:, 1]) / each(scale1)
-    nearest = torch.full_like(right, _NOWHERE)
-    apart = torch.full_like(right, -_NOWHERE)
-    point, ahead = right.new_zeros(count, 3, *right.shape[1:]), torch.zeros_like(right)
-    for solid in head.solids:
-        middle, radii = _at(solid, right)
-        from_middle = torch.einsum("nij,j->ni", after, middle)
-        back = after.transpose(1, 2) / radii[:, None]  # the picture's directions to those of a sphere of radius 1
-        aside = each(back[:, :, 0]) * (right - each(from_middle[:, 0]))[:, None]
-        aside = aside + each(back[:, :, 1]) * (up - each(from_middle[:, 1]))[:, None]
-        way = back[:, :, 2]
-        along, length = torch.einsum("nihw,ni->nhw", aside, way), each(way.square().sum(1))
-        off = aside.square().sum(1) - along.square() / length  # from the middle of the ray, squared
-        depth = (((1 - off).clamp_min(0) * length).sqrt() - along) / length
-        met = aside + each(way) * depth[:, None]
-        nearer = (off < 1) & (depth + each(from_middle[:, 2]) > nearest)
-        nearest = torch.where(nearer, depth + each(from_middle[:, 2]), nearest)
-        point = torch.where(nearer[:, None], met * each(radii[None]) + each(middle[None]), point)
-        parts = each(before[:, 2]) * met / each(radii[None])
-        facing, opposite = parts.sum(1), parts[:, 1:].sum(1) - parts[:, 0]
-        other = nearer & (facing < 0)
-        point[:, 0] = torch.where(other, -point[:, 0], point[:, 0])
-        ahead = torch.where(nearer, torch.where(other, opposite, facing), ahead)
-        apart = torch.minimum(apart, off.clamp_min(0).sqrt())
-    on = nearest > _NOWHERE
-    seen = torch.einsum("nij,njhw->nihw", before[:, :2], point)
-    onto = torch.stack(
-        [each(middle0[:, 0]) + seen[:, 0] * each(scale0), each(middle0[:, 1]) - seen[:, 1] * each(scale0)], 1
-    )
-    ours, theirs = (
-        _shown(rotation, scale, middle, head)
-        for rotation, scale, middle in ((before, scale0, middle0), (after, scale1, middle1))
-    )
-    along = (here - each(theirs)) * each(scale0 / scale1)[:, None] + each(ours)
-    goes = ((head.reach - apart) / (head.reach - 1)).clamp(0, 1)[:, None]
-    away = torch.where(on[:, None], onto - here, goes * (along - here))
+    met = reduce(_nearer, [_met(solid, ours, theirs, here) for solid in head.solids])
+    on = met.depth > _NOWHERE
+    before, after = (_seen(held, _at(head.solids[0], here)[0][None, :, None, None]) for held in (ours, theirs))
+    beside = (here - after) * _each(ours.scale / theirs.scale)[:, None] + before
+    goes = ((head.reach - met.apart) / (head.reach - 1)).clamp(0, 1)[:, None]
+    away = torch.where(on[:, None], _seen(ours, met.point) - here, goes * (beside - here))
     away = F.interpolate(away, [height, width], mode="nearest")  # anything smoother draws lines where shapes end
     grid = torch.stack([away[:, 0] * (2 / width), away[:, 1] * (2 / height)], 3) + _places(height, width, away)
     result = F.grid_sample(picture.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
-    hidden = F.interpolate((on & (ahead < 0)).float()[:, None], [height, width], mode="nearest")
+    hidden = F.interpolate((on & (met.facing < 0)).float()[:, None], [height, width], mode="nearest")
     return torch.where(hidden > 0, torch.full_like(result, BLACK), result)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """How a picture shows a head."""
+
+    rotation: Tensor  # (n, 3, 3): the head's directions (right, up, ahead) to the picture's
+    scale: Tensor  # (n,) pixels to a unit of the head
+    origin: Tensor  # (n, 2) pixels
+
+
+@dataclass(frozen=True)
+class _Met:
+    """Where the rays of pixels meet a solid, or pass it."""
+
+    depth: Tensor  # (n, h, w) towards the camera; `_NOWHERE` where they pass
+    point: Tensor  # (n, 3, h, w) of the head: there, or its like on the other side where the portrait hides it
+    facing: Tensor  # (n, h, w) under 0 where the portrait hides that as well
+    apart: Tensor  # (n, h, w) from the solid's middle to the ray, in radii
+
+
+def _met(solid: Ellipsoid, ours: _Held, theirs: _Held, here: Tensor) -> _Met:
+    """By the rays of pixels (1, 2, h, w) of a picture of `theirs`; what `ours` hides of it."""
+    middle, radii = _at(solid, here)
+    from_middle = theirs.rotation @ middle
+    right = (here[:, 0] - _each(theirs.origin[:, 0])) / _each(theirs.scale) - _each(from_middle[:, 0])
+    up = (_each(theirs.origin[:, 1]) - here[:, 1]) / _each(theirs.scale) - _each(from_middle[:, 1])
+    back = theirs.rotation.transpose(1, 2) / radii[:, None]  # the picture's directions to those of a ball of radius 1
+    aside = _each(back[:, :, 0]) * right[:, None] + _each(back[:, :, 1]) * up[:, None]
+    way = back[:, :, 2]
+    along, length = torch.einsum("nihw,ni->nhw", aside, way), _each(way.square().sum(1))
+    apart = aside.square().sum(1) - along.square() / length  # squared
+    far = (((1 - apart).clamp_min(0) * length).sqrt() - along) / length
+    ball = aside + _each(way) * far[:, None]
+    towards = _each(ours.rotation[:, 2]) * ball / _each(radii[None])
+    hidden = towards.sum(1) < 0
+    mirror = torch.stack([torch.where(hidden, -1.0, 1.0), *[torch.ones_like(far)] * 2], 1)
+    return _Met(
+        depth=torch.where(apart < 1, far + _each(from_middle[:, 2]), torch.full_like(far, _NOWHERE)),
+        point=ball * mirror * _each(radii[None]) + _each(middle[None]),
+        facing=(towards * mirror).sum(1),
+        apart=apart.clamp_min(0).sqrt(),
+    )
+
+
+def _nearer(one: _Met, other: _Met) -> _Met:
+    """Of two solids that which is in front."""
+    behind = other.depth > one.depth
+    return _Met(
+        depth=torch.maximum(one.depth, other.depth),
+        point=torch.where(behind[:, None], other.point, one.point),
+        facing=torch.where(behind, other.facing, one.facing),
+        apart=torch.minimum(one.apart, other.apart),
+    )
+
+
+def _held(turn: Tensor, box: Tensor, head: TurningConfig) -> _Held:
+    """From how a head is turned, and where its eyes and mouth are."""
+    rotation = _rotations(turn)
+    ahead = box.new_tensor([[-head.wide / 2, 0.5, 0], [head.wide / 2, 0.5, 0], [0, -0.5, 0]])
+    unit = boxed(ahead[None, :, :2])[0, 2]
+    points = ahead / unit + box.new_tensor([[0, 0, head.eyes], [0, 0, head.eyes], [0, 0, head.mouth]])
+    like = boxed(torch.einsum("nij,kj->nki", rotation[:, :2], points) * points.new_tensor([1.0, -1.0]))
+    scale = box[:, 2] / like[:, 2].clamp_min(1e-3)
+    return _Held(rotation, scale, box[:, :2] - like[:, :2] * scale[:, None])
+
+
+def _seen(held: _Held, points: Tensor) -> Tensor:
+    """Where points (n, 3, h, w) of a head are in its picture, (n, 2, h, w)."""
+    right, up = torch.einsum("nij,njhw->inhw", held.rotation[:, :2], points.expand(len(held.scale), -1, -1, -1))
+    return torch.stack(
+        [_each(held.origin[:, 0]) + right * _each(held.scale), _each(held.origin[:, 1]) - up * _each(held.scale)], 1
+    )
+
+
+def _each(values: Tensor) -> Tensor:
+    """The same at all places: (...) to (..., 1, 1)."""
+    return values[..., None, None]
 
 
 def _places(height: int, width: int, like: Tensor) -> Tensor:
@@ -139,21 +181,3 @@ def _rotations(turn: Tensor) -> Tensor:
 def _at(solid: Ellipsoid, like: Tensor) -> tuple[Tensor, Tensor]:
     """Its middle (3,) and radii (3,)."""
     return like.new_tensor([0.0, solid.up, solid.ahead]), like.new_tensor(solid.radii)
-
-
-def _placed(rotations: Tensor, box: Tensor, head: TurningConfig) -> tuple[Tensor, Tensor]:
-    """Pixels (n,) to a unit of the head, and where its origin is (n, 2), from where eyes and mouth are."""
-    ahead = rotations.new_tensor([[-head.wide / 2, 0.5, 0], [head.wide / 2, 0.5, 0], [0, -0.5, 0]])
-    unit = boxed(ahead[None, :, :2])[0, 2]
-    points = ahead / unit + rotations.new_tensor([[0, 0, head.eyes], [0, 0, head.eyes], [0, 0, head.mouth]])
-    shown = torch.einsum("nij,kj->nki", rotations[:, :2], points) * points.new_tensor([1.0, -1.0])
-    like = boxed(shown)
-    scale = box[:, 2] / like[:, 2].clamp_min(1e-3)
-    return scale, box[:, :2] - like[:, :2] * scale[:, None]
-
-
-def _shown(rotations: Tensor, scale: Tensor, origin: Tensor, head: TurningConfig) -> Tensor:
-    """Where the middle of a head's first solid is in the picture, (n, 2)."""
-    middle, _ = _at(head.solids[0], rotations)
-    seen = torch.einsum("nij,j->ni", rotations[:, :2], middle) * middle.new_tensor([1.0, -1.0])
-    return origin + seen * scale[:, None]
