@@ -17,7 +17,7 @@ from understudy.errors import BadOption
 from understudy.generator.generator import Sitter
 from understudy.generator.hints import BLACK
 from understudy.generator.turning import turned
-from understudy.models import cast_head, x_portrait_2_small
+from understudy.models import cast_head, x_portrait_2_small, x_portrait_small
 from understudy.motion.encoder import boxed, carried
 from understudy.motion.probing import curves_of
 
@@ -122,10 +122,10 @@ def test_a_generator_is_shown_the_portrait_as_its_encoder_reads_the_driver() -> 
         net.coded(code, box.expand(2, -1), box)
 
 
-def test_who_is_turned_needs_a_control_net_and_names() -> None:
+def test_who_is_turned_needs_names_and_is_the_only_hint() -> None:
     small = x_portrait_2_small()
     with pytest.raises(BadOption, match="turned"):
-        replace(small, controls=())
+        replace(small, controls=x_portrait_small().controls)
     assert small.encoder is not None
     with pytest.raises(BadOption, match="turned"):
         replace(small, encoder=replace(small.encoder, named=0))

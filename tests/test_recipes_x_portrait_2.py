@@ -61,7 +61,7 @@ def small(config: GeneratorConfig) -> GeneratorConfig:
     code, time = replace(config.unet.code, width=6), replace(config.unet.time)
     unet = replace(toy.unet, code=replace(code, divide=1), time=replace(time, divide=1))
     seen = EmbeddingConfig(widths=(8,), groups=4)
-    return replace(toy, unet=unet, controls=toy.controls[:1], encoder=encoder(), embedding=seen, turning=cast_head())
+    return replace(toy, unet=unet, controls=(), encoder=encoder(), embedding=seen, turning=cast_head())
 
 
 def toy(stage: str, folder: Path, **others: object) -> XPortrait2Recipe:
@@ -304,10 +304,6 @@ def test_backbone_and_reference_are_taken_from_an_x_portrait(ground: Path, tmp_p
     mine = model.generator.state_dict()
     shared = [name for name in lent if part(name) in ("backbone", "reference", "context")]
     assert shared and all(torch.equal(mine[name], lent[name]) for name in shared)
-    steered = [name for name in lent if part(name) == "control 0"]
-    adds = [name for name in steered if "controlnet_down" in name or "controlnet_mid" in name]
-    assert adds and not any(mine[name].any() for name in adds), "it saw a driver, and sees a portrait now"
-    assert all(torch.equal(mine[name], lent[name]) for name in {*steered} - {*adds})
 
 
 def test_the_loss_about_noise_teaches_the_encoder(ground: Path) -> None:

@@ -35,7 +35,7 @@ TOY_2 = replace(
         time=replace(TOY.unet.time, mid=True, after_upsampler=False),
         code=CodeConfig(heads=2, looks=1, width=6, divide=1),
     ),
-    controls=TOY.controls[:1],
+    controls=(),
     encoder=ENCODER,
     turning=cast_head(),
 )

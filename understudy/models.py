@@ -194,9 +194,7 @@ def x_portrait_2_small() -> GeneratorConfig:
     unet = replace(_small_backbone(), time=time, code=code)
     seen = EmbeddingConfig(widths=(48, 64, 96), groups=16)
     small = x_portrait_small()
-    return replace(
-        small, unet=unet, controls=small.controls[:1], window=16, encoder=encoder, embedding=seen, turning=cast_head()
-    )
+    return replace(small, unet=unet, controls=(), window=16, encoder=encoder, embedding=seen, turning=cast_head())
 
 
 @cache

@@ -34,6 +34,7 @@ from understudy.generator.autoencoder import AutoencoderConfig, TemporalAutoenco
 from understudy.generator.blocks import Note
 from understudy.generator.control import ControlConfig, ControlNet, added
 from understudy.generator.embedding import EmbeddingConfig, PictureEmbedding
+from understudy.generator.layers import silent
 from understudy.generator.reference import ReferenceConfig, ReferenceNet, as_one
 from understudy.generator.turning import TurningConfig, turned
 from understudy.generator.unet import UNet, UNetConfig
@@ -80,8 +81,8 @@ class GeneratorConfig:
     `encoder`: of the motion code that the U-Net follows. It is the driver's, but codes mean something to the generator
     alone that was trained with it, so they are kept together.
     `embedding`: reads of a portrait what is added to the shared context; None where nothing is.
-    `turning`: the shape of a head, by which the portrait is turned as the driver is, which is then the only hint. None:
-    hints are the driver's, or there are none.
+    `turning`: the shape of a head, by which the portrait is turned as the driver is, which is then the only hint, and
+    its latents are what the U-Net is told. None: hints are the driver's, or there are none.
     """
 
     picture: int
@@ -107,10 +108,10 @@ class GeneratorConfig:
             raise BadOption(f"tokens of {self.encoder.width} numbers do not fit a U-Net with {code}")
         if self.embedding is not None and not self.shared_context:
             raise BadOption("a picture embedding is added to a shared context, and there is none", "shared_context=0")
-        if self.turning is not None and (self.encoder is None or not self.encoder.named or len(self.controls) != 1):
+        if self.turning is not None and (self.encoder is None or not self.encoder.named or self.controls):
             raise BadOption(
-                "a portrait is turned as an encoder's named codes say, for one control net",
-                f"{len(self.controls)} of them, and {self.encoder}",
+                "a portrait is turned as an encoder's named codes say, and there are no other hints",
+                f"{len(self.controls)} control nets, and {self.encoder}",
             )
         for name, net in self._nets():
             if net.channels != self.autoencoder.channels:
@@ -224,6 +225,8 @@ class Generator(nn.Module):
         self.reference = ReferenceNet(config.reference)
         self.controls = nn.ModuleList(ControlNet(control) for control in config.controls)
         self.encoder = Encoder(config.encoder) if config.encoder else None
+        channels, width = config.unet.channels, config.unet.widths[0]
+        self.turned = silent(nn.Conv2d(channels, width, 3, padding=1)) if config.turning else None
         shared = torch.zeros(1, config.shared_context, config.unet.context)
         self.context = nn.Parameter(shared) if config.shared_context else None
         seen = config.embedding
@@ -301,12 +304,18 @@ class Generator(nn.Module):
             told = level[:, 0] if fixed is None else torch.full_like(level[:, 0], fixed)
             taken = self.reference(portrait, told, context)
             notes = taken if altered is None else altered(taken)
-        hints = cues.hints if cues is not None else ()
-        nets = zip(self.control_nets, hints, strict=True) if hints else ()
-        controls = added([net(noisy, level, context, net.encode(hint)) for net, hint in nets])
+        hints = () if cues is None else self.encoded(cues.hints)
         code = None if cues is None or cues.code is None else cues.code.reshape(*noisy.shape[:2], *cues.code.shape[1:])
-        answer: Tensor = self.unet(noisy, level, context, notes=notes, controls=controls, code=code)
-        return answer
+        return self.informed(noisy, level, context, hints, notes, code)
+
+    def encoded(self, hints: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Hints (n, 3, H, W) in [-1, 1], as they are told: once per frame, whatever the steps and windows. Without local
+        control, the first alone is seen."""
+        if self.turned is None:
+            return tuple(net.encode(hint) for net, hint in zip(self.control_nets, hints, strict=False))
+        with torch.no_grad():
+            latents = [self.autoencoder.encode(hint) for hint in hints]
+        return tuple(self.turned(each.to(self.turned.weight.dtype)) for each in latents)
 
     @torch.no_grad()
     def draw(
@@ -404,10 +413,10 @@ class Generator(nn.Module):
     def _frame_by_frame(self, cues: Iterable[Cues]) -> Iterator[Cues]:
         """Cues of single frames, their hints encoded: once, for all windows and steps."""
         for group in regrouped(cues, HINTS_TOGETHER):
-            if len(group.hints) < len(self.controls):
-                raise BadOption(f"this generator follows {len(self.controls)} hints a frame, given {len(group.hints)}")
-            nets = zip(self.control_nets, group.hints, strict=False)  # without local control, the first alone is seen
-            encoded = Cues(tuple(net.encode(hint) for net, hint in nets), group.code)
+            least = len(self.controls) if self.turned is None else 1
+            if len(group.hints) < least:
+                raise BadOption(f"this generator follows {least} hints a frame, given {len(group.hints)}")
+            encoded = Cues(self.encoded(group.hints), group.code)
             for frame in range(len(group)):
                 yield encoded[frame : frame + 1]
 
@@ -458,14 +467,16 @@ class Generator(nn.Module):
         level: Tensor,
         context: Tensor,
         hints: tuple[Tensor, ...],
-        notes: Sequence[Note],
+        notes: Sequence[Note] | None,
         code: Tensor | None,
     ) -> Tensor:
-        """What the U-Net answers where it is told everything: see its `forward`; `hints` are encoded."""
-        nets = zip(self.control_nets, hints, strict=True)
+        """What the U-Net answers where it is told everything: see its `forward`; `hints` are encoded, or none."""
+        if self.turned is not None:
+            turned = hints[0] if hints else None
+            return cast(Tensor, self.unet(noisy, level, context, notes=notes, hint=turned, code=code))
+        nets = zip(self.control_nets, hints, strict=True) if hints else ()
         controls = added([net(noisy, level, context, hint) for net, hint in nets])
-        answer: Tensor = self.unet(noisy, level, context, notes=notes, controls=controls, code=code)
-        return answer
+        return cast(Tensor, self.unet(noisy, level, context, notes=notes, controls=controls, code=code))
 
     def uninformed(self, noisy: Tensor, level: Tensor, context: Tensor, code: Tensor | None) -> Tensor:
         """What it answers without portrait and controls."""
@@ -485,7 +496,7 @@ def _watched(
 
 def part(name: str) -> str:
     """Which part of a generator a parameter belongs to, for freezing, counting and rates of learning: autoencoder,
-    backbone, time, motion, reference, control 0, control 1, context, embedding or encoder."""
+    backbone, time, motion, reference, control 0, control 1, context, embedding, turned or encoder."""
     owner, _, rest = name.partition(".")
     if owner == "unet":
         return "time" if "temporal_modules" in rest else "motion" if "motion_modules" in rest else "backbone"

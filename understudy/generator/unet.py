@@ -163,6 +163,7 @@ class UNet(Body):
         *,
         notes: Sequence[Note] | None = None,
         controls: Sequence[Tensor] | None = None,
+        hint: Tensor | None = None,
         code: Tensor | None = None,
     ) -> Tensor:
         """The answer (b, f, c, h, w), in the type of the weights.
@@ -172,6 +173,7 @@ class UNet(Body):
         context   (b, k, d)         or (1, k, d) for all, or (b*f, k, d)
         notes     16 of (b, k, c)   from the reference net, or `remembered`; None: as if there were no portrait
         controls  13 of (b*f, ...)  from control nets, added to what the way down leaves and to the middle
+        hint      (b*f, w, h, w)    added to what latents become at first
         code      (b, f, k, d)      the driver's motion code, if the net follows one
         """
         films, frames = noisy.shape[:2]
@@ -179,7 +181,7 @@ class UNet(Body):
         flat_code = None if code is None else code.flatten(0, 1)
         told = self.told(level.expand(films, frames).flatten(), context, flat_code, frames)
         to_read = repeat(None) if notes is None else iter(notes)
-        x, skips, _ = self.down(x, told, to_read)
+        x, skips, _ = self.down(x, told, to_read, hint=hint)
         if controls is not None:
             *left, middle = controls
             skips = [skip + control for skip, control in zip(skips, left, strict=True)]

@@ -45,11 +45,11 @@ from understudy.train.task import Batch, Chance, Loss, Moment, Plan, Task, Turn
 STAGES: Final = ("expression", "together", "time")
 LEARNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "expression": (),
-    "together": ("backbone", "reference", "motion", "embedding", "encoder", "control 0"),
+    "together": ("backbone", "reference", "motion", "embedding", "encoder", "turned"),
     "time": ("time",),
 }
 """Which parts of a generator (see `generator.part`) learn in a stage."""
-BORROWED: Final = ("backbone", "reference", "context", "control 0")
+BORROWED: Final = ("backbone", "reference", "context")
 """What another kind of generator may have learnt already."""
 _MASK, _OUT, _AGAIN = range(0x78C0, 0x78F0, 16)
 
@@ -325,7 +325,8 @@ def _begun(model: Learner, recipe: XPortrait2Recipe) -> bool:
         if any(part(name) == "encoder" for name in earlier.tensors):
             taught = True
         else:
-            earlier = replace(earlier, tensors=_lent(model.generator, earlier))
+            lent = {name: value for name, value in earlier.tensors.items() if part(name) in BORROWED}
+            earlier = replace(earlier, tensors=lent)
         begin(model.generator, earlier)
         head = path.with_name(f"{path.stem}{HEAD}")
         if model.head is not None and head.is_file():
@@ -339,15 +340,6 @@ def _begun(model: Learner, recipe: XPortrait2Recipe) -> bool:
             else "start=FILE, the weights of x-portrait-2-small-expression; or closeups=0, where both learn together",
         )
     return taught
-
-
-def _lent(model: Generator, earlier: weights.Weights) -> dict[str, Tensor]:
-    """Of another kind of generator, what this one begins with. The control net of that one sees a driver, of this one
-    the portrait: so what it adds is learnt anew."""
-    ours = {part(name) for name in model.state_dict()}
-    lent = {name: value for name, value in earlier.tensors.items() if part(name) in BORROWED and part(name) in ours}
-    adds = ("controlnet_down", "controlnet_mid")
-    return {n: torch.zeros_like(v) if n.split(".", 2)[-1].startswith(adds) else v for n, v in lent.items()}
 
 
 def first_batch(model: Learner, batch: Batch, recipe: XPortrait2Recipe) -> dict[str, Tensor]:
