@@ -309,8 +309,8 @@ class Generator(nn.Module):
         return self.informed(noisy, level, context, hints, notes, code)
 
     def encoded(self, hints: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Hints (n, 3, H, W) in [-1, 1], as they are told: once per frame, whatever the steps and windows. Without local
-        control, the first alone is seen."""
+        """Hints (n, 3, H, W) in [-1, 1], as they are told: once per frame, whatever the steps and windows. Without
+        local control, the first alone is seen."""
         if self.turned is None:
             return tuple(net.encode(hint) for net, hint in zip(self.control_nets, hints, strict=False))
         with torch.no_grad():
