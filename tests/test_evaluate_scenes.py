@@ -106,7 +106,7 @@ def test_the_driver_is_laid_over_the_portrait() -> None:
     assert torch.allclose(wanted.amax(1) - wanted.amin(1), laid.amax(1) - laid.amin(1), atol=0.05)
     eyes_and_mouth = moved(centres(driver.pixels), snippet.drive.map[None])
     assert (eyes_and_mouth - centres(portrait.pixels)).norm(dim=2).max() < 10
-    cues = hinted(snippet.drive, 256)
+    cues = hinted(snippet.drive, snippet.portrait)
     whole, patches = cues.hints
     assert whole.shape == patches.shape == (2, 3, 256, 256) and patches.amin() == -1
     shown = (patches > -1).any(1)
