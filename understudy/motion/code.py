@@ -23,6 +23,8 @@ from understudy.face.mesh import Floats
 ENCODER: Final = "encoder"  # in the provenance
 NAMES: Final = (*ARKIT_NAMES, "yaw", "pitch", "roll")
 """What codes are read as: ARKit's coefficients, and the head's turn."""
+TURNS: Final = 3
+"""So many of `NAMES`, the last, are the head's turn."""
 TURN: Final = 45.0
 """Degrees of yaw, pitch or roll that count as one whole."""
 

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from understudy.errors import BadOption
-from understudy.motion.code import TURN
+from understudy.motion.code import TURN, TURNS
 from understudy.motion.fan import FanConfig, FanNet
 
 SIZE: Final = 1.45
@@ -196,7 +196,7 @@ class Encoder(nn.Module):
         probe reads them. Raises BadOption where codes have no names."""
         if self.probe is None:
             raise BadOption("this encoder does not know what its codes say of a head's turn", "named=0")
-        return torch.deg2rad(self.probe.curves(code.float())[:, -3:] * TURN)
+        return torch.deg2rad(self.probe.curves(code.float())[:, -TURNS:] * TURN)
 
     def seen(self, pictures: Tensor, boxes: Tensor) -> Tensor:
         """Codes (n, code) of the faces that boxes (n, 3) say are in pictures (n, 3, h, w)."""

@@ -67,6 +67,9 @@ class XPortrait2Recipe(PortrayalRecipe):
     read: float
     """How much it costs that curves cannot be read off codes by straight lines, as a share of how much they move: for
     the cast alone, whose curves are known. 0: nobody says what there is to see, as published."""
+    turns: float
+    """How many times as much each of the head's three turns counts in `read` as a curve does. They decide where
+    everything goes: of what a reading misses, a degree of a turn is next to nothing, and of a picture it is much."""
     adversary: float
     """How strongly the encoder is pushed against a net that tells people by their codes (gradient reversal)."""
     head: HeadRecipe
@@ -110,8 +113,8 @@ class Reading(nn.Module):
         self.register_buffer("spread", spread)
 
     def forward(self, code: Tensor, curves: Tensor) -> Tensor:
-        """The share of what curves (n, k) do that is not in codes (n, d), about 1 - R^2, averaged over curves."""
-        missed: Tensor = (self.fc(code).float() - (curves - self.middle) / self.spread).square().mean()
+        """The share of what each of curves (n, k) does that is not in codes (n, d), about 1 - R^2; (k,)."""
+        missed: Tensor = (self.fc(code).float() - (curves - self.middle) / self.spread).square().mean(0)
         return missed
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from understudy import weights
 from understudy.generator.generator import Cues, Generator, Sitter
+from understudy.motion.code import TURNS
 from understudy.motion.encoder import Codes, FaceNet, boxed, cut
 from understudy.motion.probing import blinding, curves_of, fill
 from understudy.recipes.autoencoder import pixels, psnr
@@ -21,7 +22,7 @@ from understudy.recipes.portrayal import Question
 from understudy.train.journal import tiled
 from understudy.train.task import Judgement
 
-EXAMPLES: Final = 768
+EXAMPLES: Final = 2048
 """Pictures by which codes are given names, when weights are kept."""
 PAIRS: Final = 1024
 """Times two people, by whom it is known in which directions of codes people differ."""
@@ -50,7 +51,8 @@ class Rehearsal(Exam):
 
     def rehearse(self, model: Learner) -> Judgement:
         """As `judge`; before there is a generator, what the head shows. `blind`: how different the codes of two people
-        who do the same are, of how different those of two who do not are. `unread`: see `Reading`."""
+        who do the same are, of how different those of two who do not are. `unread`: see `Reading`, the mean of
+        curves; `astray`: of the head's turns."""
         recipe = cast(XPortrait2Recipe, self.recipe)
         judged = self.judge(model.generator) if recipe.stage != "expression" else self._head(model, recipe)
         theirs, ours = (
@@ -62,7 +64,8 @@ class Rehearsal(Exam):
             each, moments = self.ensembles.pictures, self.ensembles.moments
             done = [self.ensembles.moment(n // each, n % moments) for q in self.asked for n in q.drivers]
             curves = torch.cat([curves_of(how) for how in done]).to(theirs.device)
-            self.scores = {**self.scores, "unread": float(model.reading(theirs, curves))}
+            missed = model.reading(theirs, curves)
+            self.scores = {**self.scores, "unread": float(missed.mean()), "astray": float(missed[-TURNS:].mean())}
         return Judgement(self.scores, judged.sheets)
 
     def _head(self, model: Learner, recipe: XPortrait2Recipe) -> Judgement:
@@ -82,15 +85,15 @@ class Rehearsal(Exam):
         return Judgement({"head": sum(errors) / len(errors)}, {"held-out": tiled(columns)})
 
     def keep_all(self, model: Learner, folder: Path, step: int, done: Done) -> None:
-        """The generator, its codes given names by examples and, where close-ups have taught it, without what tells
-        people; and the head, for the next stage alone."""
+        """The generator, its codes given names by examples where it has learnt any and, where close-ups have taught it,
+        without what tells people; and the head, for the next stage alone."""
         generator, recipe = model.generator, cast(XPortrait2Recipe, self.recipe)
         if recipe.near and recipe.directions:
             generator = deepcopy(generator)  # what goes on learning keeps all its directions
             assert generator.encoder is not None and isinstance(generator.encoder.model, FaceNet)
             theirs, ours = (codes(generator, generator.encoder.model, *seen) for seen in done.pairs(PAIRS))
             generator.encoder.model.follow(*blinding(theirs, ours, recipe.directions))
-        if recipe.stage != "time" and generator.encoder is not None and generator.encoder.probe is not None:
+        if not recipe.still and generator.encoder is not None and generator.encoder.probe is not None:
             *seen, curves = done.examples(EXAMPLES)
             known = codes(generator, generator.encoder.encode, *seen)
             fill(generator.encoder.probe, known, curves.to(known.device))

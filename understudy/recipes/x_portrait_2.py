@@ -32,6 +32,7 @@ from understudy.generator.blocks import Note
 from understudy.generator.generator import Cues, Generator, GeneratorConfig, Sitter, part
 from understudy.generator.reference import sparse
 from understudy.models import small_manner, x_portrait_2_small
+from understudy.motion.code import TURNS
 from understudy.recipes import portrayal
 from understudy.recipes.exam import begin, places
 from understudy.recipes.following import CLOSEUPS, Closeups, Doers, Learner, XPortrait2Recipe, faces, small_faces
@@ -86,6 +87,7 @@ def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
         dropout=0.0,
         alike=0.2,
         read=1.0 if stage == "expression" else 0.5,
+        turns=150.0,
         adversary=0.0,
         head=small_head(),
         dropped=0.05,
@@ -128,8 +130,9 @@ def learning(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Rec
         total = total + recipe.alike * parts["alike"]
     if model.reading is not None:
         curves = batch["curves"].flatten(0, 1).repeat(len(alike), 1)
-        parts["unread"] = model.reading(torch.cat(alike), curves)
-        total = total + recipe.read * parts["unread"]
+        missed = model.reading(torch.cat(alike), curves)
+        parts |= {"unread": missed.mean(), "astray": missed[-TURNS:].mean()}
+        total = total + recipe.read * (parts["unread"] + (recipe.turns - 1) * TURNS / len(missed) * parts["astray"])
     if model.guess is not None:
         who = batch["who"].repeat_interleave(len(code) // len(batch["who"]))
         parts["guess"] = F.cross_entropy(model.guess(reversed_gradient(code)).float(), who)
