@@ -20,15 +20,19 @@ from torch import Tensor
 from understudy import weights
 from understudy.cast.how import ARKIT_NAMES
 from understudy.data.vary import FOOTAGE
+from understudy.diffusion.noise import keyed_noise
 from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder
 from understudy.generator.embedding import EmbeddingConfig
-from understudy.generator.generator import Generator, GeneratorConfig, Sitter, part
+from understudy.generator.generator import Generator, GeneratorConfig, Likeness, Sitter, part
 from understudy.models import cast_head, x_portrait_2
 from understudy.motion.code import NAMES, TURN
 from understudy.motion.encoder import EncoderConfig, FaceNetConfig
 from understudy.recipes import COURSES, named
+from understudy.recipes.autoencoder import Critic
+from understudy.recipes.clearing import finished
 from understudy.recipes.following import Closeups, Doers, Learner, XPortrait2Recipe, faces
+from understudy.recipes.objectives import cost_of
 from understudy.recipes.portrayal import question
 from understudy.recipes.rehearsal import EXAMPLES, blindness, codes
 from understudy.recipes.x_portrait import task as task_x_portrait
@@ -38,6 +42,7 @@ from understudy.recipes.x_portrait_2 import (
     learning,
     prepare,
     reversed_gradient,
+    sitting,
     task,
     x_portrait_2_small_stage,
 )
@@ -72,8 +77,10 @@ def toy(stage: str, folder: Path, **others: object) -> XPortrait2Recipe:
         config=replace(recipe.head.config, side=16, widths=(8, 8), groups=4),
         critic=replace(recipe.head.critic, widths=(8, 8), groups=4),
     )
+    clearing = replace(recipe.clearing, critic=head.critic)
     return replace(
         recipe, plan=plan, config=small(recipe.config), autoencoder=str(folder / "autoencoder.safetensors"), head=head,
+        clearing=clearing,
         pictures=10 if stage == "time" else 32, frames=4 if stage == "time" else 2, judged=2, storage="fp32",
         **{"closeups": 0, "settled": False, **others},
     )  # fmt: skip
@@ -126,9 +133,9 @@ def test_every_stage_goes_on_from_the_one_before_and_moves_its_own_parts_only(gr
         path = tmp_path / stage / f"{recipe.name}.safetensors"
         kept = weights.load(path)
         moved = {part(name) for name, value in before.items() if not torch.equal(value, kept.tensors[name])}
-        assert moved == {*LEARNERS[stage]} if stage == "together" else not moved
+        assert moved == ({*LEARNERS[stage]} if stage in ("together", "clear") else set())
         assert not any(part(name) == "autoencoder" for name in kept.tensors)
-        if stage != "time":
+        if stage in ("expression", "together"):
             assert weights.load(path.with_name(f"{recipe.name}-head.safetensors")).tensors
         before, start = dict(kept.tensors), str(path)
     config = replace(small(x_portrait_2_small_stage("time").config), autoencoder=autoencoder())
@@ -230,19 +237,75 @@ def test_what_reads_codes_begins_with_what_an_encoder_knows(ground: Path, tmp_pa
     assert unread[0] < 0.6 * unread[1]
 
 
-@pytest.mark.parametrize("stage", ["expression", "together", "time"])
+@pytest.mark.parametrize("stage", ["expression", "together", "clear", "time"])
 def test_a_stopped_stage_resumes_bit_for_bit(ground: Path, tmp_path: Path, stage: str) -> None:
     start = ""
-    if stage == "time":
+    if stage in ("clear", "time"):
         run(toy("together", ground), ground, tmp_path / "before", 1)
         run(toy("together", ground), ground, tmp_path / "before")
         start = str(tmp_path / "before" / "x-portrait-2-small-together.safetensors")
     recipe = toy(stage, ground, start=start, dropout=0.2, adversary=0.1)
-    recipe = replace(recipe, head=replace(recipe.head, critic_from=0.0))
+    heard = replace(recipe.head, critic_from=0.0), replace(recipe.clearing, critic_from=0.0)
+    recipe = replace(recipe, head=heard[0], clearing=heard[1])
     whole = run(recipe, ground, tmp_path / "whole")
     parts = run(recipe, ground, tmp_path / "parts", 2) + run(recipe, ground, tmp_path / "parts")
     assert [step.values for step in parts] == [step.values for step in whole]
     assert ("criticise.total" in whole[1].values) == (stage != "time")
+
+
+class _Same:
+    """Chance that is the noise of films, so that what is learnt from and what is drawn can be compared."""
+
+    def __init__(self, frames: int) -> None:
+        self.frames = frames
+
+    def normal(self, *shape: int, purpose: int = 0) -> Tensor:
+        return keyed_noise(0, range(self.frames), shape[1:]).reshape(-1, *shape)
+
+
+def test_what_is_cleared_is_what_is_drawn_and_is_gone_back_through_for_one_step(ground: Path) -> None:
+    model, data = made(toy("together", ground), ground)
+    net = model.generator
+    clear = toy("clear", ground, manner=replace(toy("clear", ground).manner, alike=0.0))
+    clear = replace(clear, clearing=replace(clear.clearing, frames=2))
+    data.recipe = clear
+    batch = data.batch(range(1))
+    codes = torch.randn(2, 12)
+    cues = net.coded(codes, batch["box"].flatten(0, 1), batch["then"].repeat_interleave(2, 0), _sitter(net, batch))
+    same = Moment(cast(Chance, _Same(2)), 0.0)
+    seen = finished(net, batch, same, cues, clear.manner, clear.clearing)
+    with torch.no_grad():
+        context = net.told_of(batch["portrait"].float())
+        drawn = [*net.draw(Likeness(batch["portrait"].float(), context), [cues], clear.manner)]
+    assert torch.allclose(seen, torch.cat(drawn), atol=1e-4)
+    steps: list[bool] = []
+    net.unet.register_forward_hook(lambda *_: steps.append(torch.is_grad_enabled()))
+    finished(net, batch, same, cues, clear.manner, clear.clearing).sum().backward()
+    assert steps == [False] * (clear.manner.steps - 1) + [True]
+    moved = {part(name) for name, value in net.named_parameters() if value.grad is not None and bool(value.grad.any())}
+    assert {"backbone", "reference", "turned", "embedding"} <= moved
+    assert batch["shows"].shape == (1, 2, 3, SIZE, SIZE) and batch["shows"].dtype == torch.uint8
+    some = finished(net, batch, same, cues, clear.manner, replace(clear.clearing, frames=1))
+    assert torch.allclose(some, seen[:1], atol=1e-4), "frames do not depend on one another"
+
+
+def _sitter(net: Generator, batch: Batch) -> Sitter:
+    return sitting(net, batch["shown"], batch["shown_box"], batch["box"].shape[1])
+
+
+def test_a_blur_costs_pictures_more_than_they_cost_as_noise(ground: Path) -> None:
+    """What the critic and gradients are for."""
+    clearing = toy("clear", ground).clearing
+    torch.manual_seed(0)
+    truth, weight = torch.rand(2, 3, 32, 32) * 2 - 1, torch.ones(2, 1, 32, 32)
+    noisy = truth + 0.2 * torch.randn_like(truth)
+    blurred = torch.nn.functional.avg_pool2d(truth, 3, 1, 1)
+    critic = Critic(clearing.critic)
+    (noise_cost, parts), (blur_cost, _) = (
+        cost_of(each, truth, weight, critic, 1.0, clearing) for each in (noisy, blurred)
+    )
+    assert noise_cost < blur_cost and set(parts) == {"l1", "edges", "opinion", "likeness"}
+    assert set(cost_of(noisy, truth, weight, critic, 0.0, clearing)[1]) == {"l1", "edges"}
 
 
 @pytest.mark.parametrize("stage", ["expression", "together"])

@@ -18,7 +18,7 @@ from understudy.diffusion.noise import denoiser, keyed_noise
 from understudy.diffusion.samplers import last
 from understudy.errors import BadOption
 from understudy.generator.generator import SAMPLERS, SPACINGS, Cues, Generator, GeneratorConfig, Manner, part
-from understudy.recipes.autoencoder import pixels, psnr
+from understudy.recipes.autoencoder import pixels, psnr, sharpness
 from understudy.recipes.portrayal import PortrayalRecipe, Question, question, source
 from understudy.recipes.recipe import public
 from understudy.train.journal import tiled
@@ -50,7 +50,8 @@ class Exam(ABC):
         return self.ensembles.batch(self.needed)
 
     def judge(self, model: Generator) -> Judgement:
-        """PSNR of whole pictures and of eyes and mouth; of the autoencoder alone; of not moving at all."""
+        """PSNR of whole pictures and of eyes and mouth; of the autoencoder alone; of not moving at all; and how sharp
+        eyes and mouth are, of the truth's."""
         rows: list[list[Tensor]] = []
         scores: dict[str, list[float]] = {}
         prior = self.recipe.stage == "prior"
@@ -68,9 +69,12 @@ class Exam(ABC):
                 error = (picture.clamp(-1, 1) - truth).square().cpu()
                 scores.setdefault(name, []).append(psnr(error))
                 scores.setdefault(f"{name}_fine", []).append(psnr(error, fine))
+            scores.setdefault("sharpness", []).append(sharpness(result.cpu(), truth.cpu(), fine))
             rows.append([x[:1].cpu() / 2 + 0.5 for x in (portrait, hint, result, kept, truth)])
         means = {name: sum(values) / len(values) for name, values in scores.items()}
-        self.scores = {name: value for name, value in means.items() if not (prior and name.startswith("psnr"))}
+        self.scores = {
+            name: value for name, value in means.items() if not (prior and name.startswith(("psnr", "sharp")))
+        }
         columns = [torch.cat([row[k] for row in rows[:12]]) for k in range(5)]
         return Judgement(self.scores, {"held-out": tiled(columns)})
 

@@ -19,6 +19,7 @@ from understudy.generator.generator import Generator, GeneratorConfig
 from understudy.motion.encoder import Encoder, EncoderConfig, FaceNetConfig, boxed, cut
 from understudy.motion.probing import curves_mirrored, curves_of, ridge
 from understudy.recipes.autoencoder import Critic
+from understudy.recipes.clearing import ClearingRecipe
 from understudy.recipes.head import Head, HeadRecipe
 from understudy.recipes.portrayal import PortrayalRecipe, Question, Questions, pictured
 from understudy.train.task import Batch, Chance
@@ -38,7 +39,7 @@ _PAIRS: Final = 0x78F0
 class XPortrait2Recipe(PortrayalRecipe):
     """All that a stage of X-Portrait 2 depends on."""
 
-    stage: Literal["expression", "together", "time"]
+    stage: Literal["expression", "together", "clear", "time"]
     closeups: int
     """Faces of the cast drawn near, ahead, from which `expression` learns by curves and by `alike` alone, and there are
     many of them. 0, and wherever what they teach by is not to be had (see `exact`): from whole pictures, and with the
@@ -73,6 +74,7 @@ class XPortrait2Recipe(PortrayalRecipe):
     adversary: float
     """How strongly the encoder is pushed against a net that tells people by their codes (gradient reversal)."""
     head: HeadRecipe
+    clearing: ClearingRecipe
 
     def __post_init__(self) -> None:
         if not 0 <= self.varied <= 1:
@@ -97,7 +99,7 @@ class XPortrait2Recipe(PortrayalRecipe):
     def still(self) -> bool:
         """Whether the encoder reads, and does not learn."""
         taught = self.closeups > 0 and self.exact
-        return self.stage == "time" or (self.stage == "together" and self.settled and taught)
+        return self.stage in ("clear", "time") or (self.stage == "together" and self.settled and taught)
 
 
 class Reading(nn.Module):
@@ -137,7 +139,8 @@ class Learner(nn.Module):
         code = self.encoder.config.code
         headed = recipe.head.weight > 0 and not recipe.near and not recipe.still
         self.head = Head(recipe.head.config, code) if headed else None
-        self.critic = Critic(recipe.head.critic) if headed else None
+        critic = recipe.clearing.critic if recipe.stage == "clear" else recipe.head.critic if headed else None
+        self.critic = Critic(critic) if critic else None
         self.reading = None if moves is None else Reading(code, *moves)
         self.guess = nn.Linear(code, people) if recipe.adversary and not recipe.still else None
 
@@ -161,8 +164,9 @@ class Doers(Questions):
     def more(self, asked: Sequence[Question], turned: Tensor) -> Batch:
         """uint8 pictures: `driver` (n, f, 3, s, s) with `ground`; boxes: `box` (n, f, 3) of drivers, `then` (n, 3) of
         the driver doing what the portrait does; `shown` (n, 3, s, s) with `shown_box`, the portrait; `who` (n,), the
-        driver's number. Where the encoder learns also `curves` (n, f, 55), what drivers do, as it is seen; `truth` (n,
-        f, 3, s, s) with `truth_ground`, `truth_box` and `truth_fine`."""
+        driver's number. To be cleared also `shows` (n, k, 3, s, s) with `shows_fine`, the first answers. Where the
+        encoder learns also `curves` (n, f, 55), what drivers do, as it is seen; `truth` (n, f, 3, s, s) with
+        `truth_ground`, `truth_box` and `truth_fine`."""
         seen = self.seen([q.drivers for q in asked], turned, "picture", "ground", "centres")
         then = self.seen([(q.driver_then,) for q in asked], turned, "centres")["centres"][:, 0]
         portrait = self.seen([(q.portrait,) for q in asked], turned, "picture", "centres")
@@ -172,6 +176,9 @@ class Doers(Questions):
             "shown": portrait["picture"][:, 0], "shown_box": boxed(portrait["centres"][:, 0]),
             "who": torch.tensor([q.drivers[0] // moments for q in asked]),
         }  # fmt: skip
+        if self.recipe.stage == "clear":
+            some = self.seen([q.answers[: self.recipe.clearing.frames] for q in asked], turned, "picture", "fine")
+            batch |= {"shows": some["picture"], "shows_fine": some["fine"]}
         if self.recipe.still:
             return batch
         if not self.recipe.data:

@@ -7,17 +7,14 @@ features of a critic and its opinion teach both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from understudy.errors import BadOption
-from understudy.recipes.autoencoder import Critic, CriticConfig
-from understudy.recipes.objectives import edges, far, told_apart, unlike, weighed
+from understudy.recipes.autoencoder import CriticConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,25 +109,3 @@ def small_head() -> HeadRecipe:
         critic_rate=3e-4,
         critic_from=0.3,
     )
-
-
-def shown(
-    result: Tensor, truth: Tensor, weight: Tensor, critic: Critic, heard: float, recipe: HeadRecipe
-) -> tuple[Tensor, Mapping[str, Tensor]]:
-    """What the head's pictures (n, 3, s, s) cost, and of what that consists; `heard`: how far the critic is, 0 to 1."""
-    parts = {"l1": far(result, truth, weight), "edges": edges(result, truth, weight)}
-    total = parts["l1"] + recipe.edges * parts["edges"]
-    if heard > 0:
-        features, opinion = critic(result)
-        with torch.no_grad():
-            wanted, _ = critic(truth)
-        parts |= {"opinion": -weighed(opinion, weight), "likeness": unlike(features, wanted)}
-        total = total + heard * (recipe.opinion * parts["opinion"] + recipe.likeness * parts["likeness"])
-    return total, parts
-
-
-def criticised(critic: Critic, result: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """What the critic makes smaller."""
-    _, opinions = critic(torch.cat([truth, result]))
-    true, made = opinions.chunk(2)
-    return told_apart(true, made, weight)

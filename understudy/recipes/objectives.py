@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+Opinions = Callable[[Tensor], tuple[list[Tensor], Tensor]]
+"""A critic: pictures (n, 3, h, w) to features of every resolution, and opinions (n, 1, h', w'), + is true."""
+
+
+class Costs(Protocol):
+    """How much what a picture is compared by weighs, beside L1, whose weight is 1."""
+
+    @property
+    def edges(self) -> float: ...
+    @property
+    def likeness(self) -> float: ...
+    @property
+    def opinion(self) -> float: ...
 
 
 def far(result: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
@@ -52,3 +67,26 @@ def unlike(result: Sequence[Tensor], truth: Sequence[Tensor]) -> Tensor:
         for a, b in zip(result, truth, strict=True)
     ]
     return torch.stack(differences).mean()
+
+
+def cost_of(
+    result: Tensor, truth: Tensor, weight: Tensor, critic: Opinions, heard: float, costs: Costs
+) -> tuple[Tensor, Mapping[str, Tensor]]:
+    """What pictures (n, 3, h, w) cost, weighted by place (n, 1, h, w), and of what that consists; `heard`: how far the
+    critic is listened to, 0 to 1."""
+    parts = {"l1": far(result, truth, weight), "edges": edges(result, truth, weight)}
+    total = parts["l1"] + costs.edges * parts["edges"]
+    if heard > 0:
+        features, opinion = critic(result)
+        with torch.no_grad():
+            wanted, _ = critic(truth)
+        parts |= {"opinion": -weighed(opinion, weight), "likeness": unlike(features, wanted)}
+        total = total + heard * (costs.opinion * parts["opinion"] + costs.likeness * parts["likeness"])
+    return total, parts
+
+
+def criticised(critic: Opinions, result: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """What a critic makes smaller, of results (n, 3, h, w) and truths."""
+    _, opinions = critic(torch.cat([truth, result]))
+    true, made = opinions.chunk(2)
+    return told_apart(true, made, weight)

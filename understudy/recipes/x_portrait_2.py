@@ -9,7 +9,8 @@ footage.
 1. expression   the encoder, from close-ups of the cast; without them, from whole pictures, by a decoder head as well
 2. together     backbone, reference net, picture embedding and attention to the code, through the loss about noise;
                 without close-ups the encoder too, as published, end to end, and the head goes on
-3. time         attention along the film; all else stands still
+3. clear        the same, through pictures as they are seen in the end, and a critic (see `clearing`)
+4. time         attention along the film; all else stands still
 """
 
 from __future__ import annotations
@@ -33,20 +34,22 @@ from understudy.generator.generator import Cues, Generator, GeneratorConfig, Sit
 from understudy.generator.reference import sparse
 from understudy.models import small_manner, x_portrait_2_small
 from understudy.motion.code import TURNS
-from understudy.recipes import portrayal
+from understudy.recipes import clearing, portrayal
 from understudy.recipes.exam import begin, places
 from understudy.recipes.following import CLOSEUPS, Closeups, Doers, Learner, XPortrait2Recipe, faces, small_faces
-from understudy.recipes.head import criticised, shown, small_head
+from understudy.recipes.head import small_head
+from understudy.recipes.objectives import cost_of, criticised
 from understudy.recipes.portrayal import autoencoder_of, error_of, latents_name, noisy_answers, source
 from understudy.recipes.recipe import all_found
 from understudy.recipes.rehearsal import EXAMPLES, HEAD, Rehearsal, blindness, codes
 from understudy.train.journal import tiled
 from understudy.train.task import Batch, Chance, Loss, Moment, Plan, Task, Turn
 
-STAGES: Final = ("expression", "together", "time")
+STAGES: Final = ("expression", "together", "clear", "time")
 LEARNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "expression": (),
     "together": ("backbone", "reference", "motion", "embedding", "encoder", "turned"),
+    "clear": ("backbone", "reference", "motion", "embedding", "encoder", "turned"),
     "time": ("time",),
 }
 """Which parts of a generator (see `generator.part`) learn in a stage."""
@@ -57,14 +60,14 @@ _MASK, _OUT, _AGAIN = range(0x78C0, 0x78F0, 16)
 
 def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
     """One stage of the small X-Portrait 2. What to expect is in docs/training.md."""
-    steps = {"expression": 2000, "together": 30_000, "time": 3000}[stage]
+    steps = {"expression": 2000, "together": 30_000, "clear": 3000, "time": 3000}[stage]
     filmed = stage == "time"
-    frames = 16 if filmed else 4
+    frames, together = {"time": (16, 64), "clear": (2, 16)}.get(stage, (4, 32))
     return XPortrait2Recipe(
         name=f"x-portrait-2-small-{stage}",
         plan=Plan(
-            steps=steps, batch=(64 if filmed else 32) // frames, accumulate=1, clip=1.0, warm_up=50, floor=0.02,
-            average=0.998, bf16=True, seed=0x20 + STAGES.index(stage), judge_every=500, save_every=250, keep=2,
+            steps=steps, batch=together // frames, accumulate=1, clip=1.0, warm_up=50, floor=0.02, average=0.998,
+            bf16=True, seed=0x20 + STAGES.index(stage), judge_every=500, save_every=250, keep=2,
         ),
         start="",
         stage=stage,  # type: ignore[arg-type]
@@ -74,7 +77,7 @@ def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
         autoencoder="autoencoder-small.safetensors",
         pictures=4352 if filmed else 10_240,
         frames=frames,
-        rate=3e-3,
+        rate=1e-3 if stage == "clear" else 3e-3,
         optimiser="muon",
         data="",
         cross=True,
@@ -90,10 +93,11 @@ def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
         turns=150.0,
         adversary=0.0,
         head=small_head(),
+        clearing=clearing.small_clearing(),
         dropped=0.05,
         fine=2.0,
-        level_middle={"expression": 0.8, "together": 1.4, "time": 1.6}[stage],
-        level_spread={"expression": 1.2, "together": 1.4, "time": 1.5}[stage],
+        level_middle={"expression": 0.8, "together": 1.4, "clear": 1.4, "time": 1.6}[stage],
+        level_spread={"expression": 1.2, "together": 1.4, "clear": 1.4, "time": 1.5}[stage],
         judged=4 if filmed else 24,
         manner=small_manner(),
         storage="int8",
@@ -110,16 +114,18 @@ def staged(config: GeneratorConfig, stage: str) -> GeneratorConfig:
 
 def learning(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Recipe) -> Loss:
     """The error about the noise, what the head shows, and what identity filters ask."""
-    dice, encoder = moment.chance, model.encoder
-    with torch.set_grad_enabled(torch.is_grad_enabled() and not recipe.still):
-        with torch.autocast(batch["driver"].device.type, enabled=False):
-            seen = faces(batch["driver"], batch["ground"], batch["box"], dice, recipe, encoder.config)
-        code = _thinned(encoder.encode(seen), dice, recipe.dropout)
+    dice = moment.chance
+    code = _thinned(_read(model, batch, dice, recipe), dice, recipe.dropout)
     parts: dict[str, Tensor] = {}
     total = code.new_zeros(())
     if recipe.stage != "expression":
-        parts |= _drawn(model.generator, batch, moment, code, recipe)
+        cues = _cues(model.generator, batch, code)
+        parts |= _drawn(model.generator, batch, moment, cues, recipe)
         total = total + parts["flow"]
+        if recipe.stage == "clear":
+            assert model.critic is not None
+            found = clearing.cleared(model.generator, model.critic, batch, moment, cues, recipe.manner, recipe.clearing)
+            total, parts = total + recipe.clearing.weight * found.total, {**parts, **found.parts}
     if model.head is not None:
         cost, costs = _headed(model, batch, moment, code, recipe)
         total, parts = total + recipe.head.weight * cost, {**parts, **costs}
@@ -140,14 +146,26 @@ def learning(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Rec
     return Loss(total, parts)
 
 
-def _drawn(model: Generator, batch: Batch, moment: Moment, code: Tensor, recipe: XPortrait2Recipe) -> dict[str, Tensor]:
+def _read(model: Learner, batch: Batch, dice: Chance, recipe: XPortrait2Recipe) -> Tensor:
+    """Codes (n*f, d) of drivers."""
+    with torch.set_grad_enabled(torch.is_grad_enabled() and not recipe.still):
+        with torch.autocast(batch["driver"].device.type, enabled=False):
+            seen = faces(batch["driver"], batch["ground"], batch["box"], dice, recipe, model.encoder.config)
+        return model.encoder.encode(seen)
+
+
+def _cues(model: Generator, batch: Batch, code: Tensor) -> Cues:
+    """What is told of all frames of a batch, whose codes (n*f, d) these are."""
+    frames = batch["box"].shape[1]
+    sitter = None if model.config.turning is None else sitting(model, batch["shown"], batch["shown_box"], frames)
+    return model.coded(code, batch["box"].flatten(0, 1), batch["then"].repeat_interleave(frames, 0), sitter)
+
+
+def _drawn(model: Generator, batch: Batch, moment: Moment, cues: Cues, recipe: XPortrait2Recipe) -> dict[str, Tensor]:
     """The error about the noise. Who is not told the portrait is told the motion all the same, as the negative branch
     of X-NeMo is."""
     noisy = noisy_answers(batch, moment, recipe)
     frames, told = noisy.level.shape[1], noisy.told
-    sitter = None if model.config.turning is None else sitting(model, batch["shown"], batch["shown_box"], frames)
-    boxes, to = batch["box"].flatten(0, 1), batch["then"].repeat_interleave(frames, 0)
-    cues = model.coded(code, boxes, to, sitter)
     assert cues.code is not None
     rows = told.repeat_interleave(frames)
 
@@ -185,7 +203,7 @@ def _headed(
     portrait, truth, weight = small_faces(batch, recipe, model.encoder.config)
     result = model.head(portrait, code).float()
     heard = min(max((moment.progress - recipe.head.critic_from) / 0.05, 0.0), 1.0)  # a new critic knows nothing yet
-    return shown(result, truth, weight, model.critic, heard, recipe.head)
+    return cost_of(result, truth, weight, model.critic, heard, recipe.head)
 
 
 def _answering(model: Learner, batch: Batch, dice: Chance, recipe: XPortrait2Recipe) -> Tensor:
@@ -224,14 +242,18 @@ def reversed_gradient(x: Tensor) -> Tensor:
 
 def criticising(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Recipe) -> Loss:
     """What the critic makes smaller, on one frame of each question."""
-    assert model.head is not None and model.critic is not None
+    assert model.critic is not None
+    if recipe.stage == "clear":
+        with torch.no_grad():
+            cues = _cues(model.generator, batch, _read(model, batch, moment.chance, recipe))
+        return clearing.criticising(model.generator, model.critic, batch, moment, cues, recipe.manner, recipe.clearing)
+    assert model.head is not None
     few = {name: value[:, :1] if value.ndim > 2 and name not in ("portrait", "shown") else value
            for name, value in batch.items()}  # fmt: skip
     with torch.no_grad():
-        with torch.autocast(batch["driver"].device.type, enabled=False):
-            seen = faces(few["driver"], few["ground"], few["box"], moment.chance, recipe, model.encoder.config)
+        code = _read(model, few, moment.chance, recipe)
         portrait, truth, weight = small_faces(few, recipe, model.encoder.config)
-        result = model.head(portrait, model.encoder.encode(seen)).float()
+        result = model.head(portrait, code).float()
     return Loss(criticised(model.critic, result, truth, weight), {})
 
 
@@ -284,11 +306,11 @@ def task(recipe: XPortrait2Recipe, folder: Path) -> Task:
         )
     ]  # fmt: skip
     if model.critic is not None:
-        criticise = partial(criticising, recipe=recipe)
+        critical = recipe.clearing if recipe.stage == "clear" else recipe.head
         turns.append(
             Turn(
-                name="criticise", learns=("critic",), objective=criticise, rate=recipe.head.critic_rate,
-                betas=(0.5, 0.9), start=recipe.head.critic_from, averaged=False,
+                name="criticise", learns=("critic",), objective=partial(criticising, recipe=recipe),
+                rate=critical.critic_rate, betas=(0.5, 0.9), start=critical.critic_from, averaged=False,
             )
         )  # fmt: skip
     return Task(
@@ -316,9 +338,9 @@ def _material(recipe: XPortrait2Recipe, folder: Path) -> tuple[Doers | Closeups,
 def _begun(model: Learner, recipe: XPortrait2Recipe) -> bool:
     """Put in what was learnt before: by the stage before, or by another kind of generator; of FILE+FILE, the second has
     the last word. Returns whether the encoder has learnt anything."""
-    if not recipe.start and recipe.stage == "time":
+    if not recipe.start and recipe.stage in ("clear", "time"):
         raise BadOption(
-            f"{recipe.name} would learn along films what no single picture has taught",
+            f"{recipe.name} would go on with what nothing has begun",
             "start is empty",
             "start=FILE, the weights of the stage before; or the whole course, x-portrait-2-small",
         )
@@ -339,7 +361,7 @@ def _begun(model: Learner, recipe: XPortrait2Recipe) -> bool:
             f"{recipe.name} would follow an encoder that has learnt nothing, and does not teach it",
             f"start={recipe.start}" if recipe.start else "start is empty",
             "start=FILE, the weights of x-portrait-2-small-together"
-            if recipe.stage == "time"
+            if recipe.stage in ("clear", "time")
             else "start=FILE, the weights of x-portrait-2-small-expression; or closeups=0, where both learn together",
         )
     return taught
