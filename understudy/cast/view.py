@@ -53,6 +53,27 @@ def view(how: How, height: int, width: int) -> View:
     return View(about_z @ about_y @ about_x, how.place[:, :2] * HALF, zoom, height, width)
 
 
+def seen_turn(how: How) -> Tensor:
+    """How heads are turned as the camera sees them, (b, 3) degrees as `How.turn`: a head that looks straight ahead, but
+    beside the middle of the picture, is seen from its side. A face cut out of its picture shows this, and no more."""
+    v = view(how, 2, 2)
+    pivot = v.turn.new_tensor(PIVOT)
+    middle = torch.einsum("bij,j->bi", v.turn, v.turn.new_tensor(CENTRE) - pivot) + pivot
+    right, up, ahead = (middle + torch.cat([v.shift, torch.zeros_like(v.shift[:, :1])], 1)).unbind(1)
+    yaw, away = torch.atan2(-right, DISTANCE - ahead), (right.square() + (DISTANCE - ahead).square()).sqrt()
+    towards = torch.stack([yaw, torch.atan2(LOW - up, away), torch.zeros_like(yaw)], 1).rad2deg()
+    camera = view(replace(how, turn=towards), 2, 2).turn
+    seen = camera.transpose(1, 2) @ v.turn
+    return torch.stack(
+        [
+            -seen[:, 2, 0].clamp(-1, 1).asin(),
+            torch.atan2(-seen[:, 2, 1], seen[:, 2, 2]),
+            torch.atan2(-seen[:, 1, 0], seen[:, 0, 0]),
+        ],
+        1,
+    ).rad2deg()
+
+
 def pixels(v: View) -> tuple[Tensor, Tensor]:
     """Where pixel centres are on the plane through the middle of the head, (b, h, w) each: right and up."""
     device = v.turn.device

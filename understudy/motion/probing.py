@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from understudy.cast.how import How
+from understudy.cast.view import seen_turn
 from understudy.motion.code import NAMES, TURN
 from understudy.motion.encoder import Probe
 
@@ -24,8 +25,9 @@ _ACROSS = tuple(NAMES.index(_other_side(name)) for name in NAMES)
 
 
 def curves_of(how: How) -> Tensor:
-    """(n, 55), in the order of `code.NAMES`: coefficients, and turns in wholes of `TURN` degrees."""
-    return torch.cat([how.curves, how.turn / TURN], 1)
+    """(n, 55), in the order of `code.NAMES`: coefficients, and turns as the camera sees them, in wholes of `TURN`
+    degrees."""
+    return torch.cat([how.curves, seen_turn(how) / TURN], 1)
 
 
 def curves_mirrored(curves: Tensor) -> Tensor:
