@@ -21,6 +21,7 @@ from torch import Tensor
 
 from understudy import models, weights
 from understudy.cast.how import How
+from understudy.cast.view import seen_turn
 from understudy.cast.who import Who
 from understudy.data.ensemble import centres
 from understudy.evaluate import measure
@@ -80,27 +81,28 @@ def main() -> None:
         at = boxed(centres(taken(person, scene.how, size).landmarks.pixels))
         drives = [snippet.drive] if snippet.other is None else [snippet.drive, snippet.other]
         heard = [said(encoder, drive) for drive in drives]
-        astray.append(heard[0][:, -TURNS:] * TURN - scene.how.turn)
+        wrong = [each[:, -TURNS:] * TURN - seen_turn(scene.how) for each in heard]
+        astray.append(wrong[0])
         for name, (turns, curves) in KINDS.items():
             results = [
                 acted(
                     person,
                     How(
                         curves=each[:, :-TURNS].clamp(0, 1) if curves else scene.how.curves,
-                        turn=each[:, -TURNS:] * TURN if turns else scene.how.turn,
+                        turn=scene.how.turn + degrees if turns else scene.how.turn,
                         place=scene.how.place,
                     ),
                     at,
                     size,
                 )
-                for each in heard
+                for each, degrees in zip(heard, wrong, strict=True)
             ]  # fmt: skip
             columns[f"{name}: psnr_face"] += measure.psnr(results[0], snippet.truth, measure.box(snippet.face)).tolist()
             if snippet.other is not None:
                 seen = [drive.pictures for drive in drives]
                 columns[f"{name}: leak"] += measure.leak(*results, *seen).tolist()
-    degrees = torch.cat(astray).square().mean(0).sqrt().tolist()
-    print("turns, degrees astray: yaw {:.2f}, pitch {:.2f}, roll {:.2f}".format(*degrees))
+    missed = torch.cat(astray).square().mean(0).sqrt().tolist()
+    print("turns, degrees astray: yaw {:.2f}, pitch {:.2f}, roll {:.2f}".format(*missed))
     for name, values in columns.items():
         print(f"{name} {sum(values) / len(values):.3f} ({len(values)} frames)")
 

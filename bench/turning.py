@@ -17,6 +17,7 @@ from torch import Tensor
 from understudy.cast import how, who
 from understudy.cast.draw import draw
 from understudy.cast.how import How
+from understudy.cast.view import seen_turn
 from understudy.data.drawn import HELD_OUT
 from understudy.data.ensemble import centres
 from understudy.generator.hints import BLACK
@@ -64,7 +65,7 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     before, after = held(asked.people, 0.5, 1), held(asked.people, 1.0, 2)
     (portrait, own, _), (truth, box, there) = seen(before, asked.size), seen(after, asked.size)
-    turns = before.turn.deg2rad(), after.turn.deg2rad()
+    turns = seen_turn(before).deg2rad(), seen_turn(after).deg2rad()
     begun = time.perf_counter()
     rows = [slice(n, n + 1) for n in range(asked.people)]
     result = torch.cat([turned(portrait[n], turns[0][n], own[n], turns[1][n], box[n], cast_head()) for n in rows])
