@@ -75,7 +75,7 @@ def turned(
     grid = torch.stack([away[:, 0] * (2 / width), away[:, 1] * (2 / height)], 3) + _places(height, width, away)
     result = F.grid_sample(picture.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
     hidden = F.interpolate((on & (met.facing < 0)).float()[:, None], [height, width], mode="nearest")
-    return torch.where(hidden > 0, torch.full_like(result, BLACK), result)
+    return result.masked_fill_(hidden > 0, BLACK)
 
 
 @dataclass(frozen=True)
