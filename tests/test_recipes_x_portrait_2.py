@@ -19,6 +19,7 @@ from torch import Tensor
 
 from understudy import weights
 from understudy.cast.how import ARKIT_NAMES
+from understudy.cast.view import seen_turn
 from understudy.data.vary import FOOTAGE
 from understudy.diffusion.noise import keyed_noise
 from understudy.errors import BadOption
@@ -206,7 +207,7 @@ def test_curves_are_read_off_codes_as_they_are_seen(ground: Path) -> None:
     for q, curves in zip(asked, batch["curves"], strict=True):
         for driver, seen in zip(q.drivers, curves, strict=True):
             done = data.ensembles.moment(0, driver % data.ensembles.moments)
-            assert seen[NAMES.index("yaw")] == done.turn[0, 0] / TURN * (-1 if q.mirrored else 1)
+            assert seen[NAMES.index("yaw")] == seen_turn(done)[0, 0] / TURN * (-1 if q.mirrored else 1)
             assert seen[there if q.mirrored else here] == done.curve("eyeBlinkLeft")
     loss = learning(model, batch, moment(*range(16)), recipe)
     assert model.reading is not None and "unread" in loss.parts
@@ -285,7 +286,8 @@ def test_what_is_cleared_is_what_is_drawn_and_is_gone_back_through_for_one_step(
     moved = {part(name) for name, value in net.named_parameters() if value.grad is not None and bool(value.grad.any())}
     assert {"backbone", "reference", "turned", "embedding"} <= moved
     assert batch["shows"].shape == (1, 2, 3, SIZE, SIZE) and batch["shows"].dtype == torch.uint8
-    some = finished(net, batch, same, cues, clear.manner, replace(clear.clearing, frames=1))
+    first = Moment(cast(Chance, _Same(1)), 0.0)
+    some = finished(net, batch, first, cues, clear.manner, replace(clear.clearing, frames=1))
     assert torch.allclose(some, seen[:1], atol=1e-4), "frames do not depend on one another"
 
 
@@ -341,9 +343,10 @@ def test_of_two_files_the_second_has_the_last_word(ground: Path, tmp_path: Path)
     assert float(next(alone.unet.parameters()).detach().mean()) == 1
 
 
-def test_time_needs_something_to_go_on_from(ground: Path) -> None:
-    with pytest.raises(BadOption, match="no single picture has taught"):
-        task(toy("time", ground), ground)
+@pytest.mark.parametrize("stage", ["clear", "time"])
+def test_later_stages_need_something_to_go_on_from(ground: Path, stage: str) -> None:
+    with pytest.raises(BadOption, match="nothing has begun"):
+        task(toy(stage, ground), ground)
 
 
 def test_an_encoder_is_not_taught_by_nothing(ground: Path) -> None:
