@@ -1,6 +1,6 @@
 """The first minute: made-up portraits perform a made-up driver; a sheet shows them side by side. No downloads.
 
-Two are bent by `warp`. A third, drawn now, is imagined by X-Portrait small, where torch and its weights are."""
+Two are bent by `warp`. A third, drawn now, is imagined by X-Portrait 2 small, where torch and its weights are."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ PORTRAITS: Final = {"painted": "portrait-painted.jpg", "realistic": "portrait-re
 DRIVER: Final = "driver.mp4"
 PART: Final = 50  # frames of the driver, its first two seconds, for who is drawn by diffusion
 SOMEBODY: Final = 1_000_114  # of the cast; nobody from a million on is trained on
-SIDE: Final = 256  # pixels of a frame of X-Portrait small
+SIDE: Final = 256  # pixels of a frame of X-Portrait 2 small
 MOMENTS: Final = 6  # of the film, in the sheet
 MADE_UP: Final = "Everybody here is made up: Understudy drew them from numbers, with `understudy cast`."
 BENT: Final = "Painted and realistic are one picture each, bent by warp."
 IMAGINED: Final = (
-    "Imagined: every frame of the last row was drawn anew by X-Portrait small. It was shown one picture of this person "
+    "Imagined: every frame of the last row was drawn anew by X-Portrait 2 small. It was shown one picture of this person "
     "and the driver of the row above, and it knows only the cast."
 )
 
