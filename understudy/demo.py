@@ -32,8 +32,8 @@ MOMENTS: Final = 6  # of the film, in the sheet
 MADE_UP: Final = "Everybody here is made up: Understudy drew them from numbers, with `understudy cast`."
 BENT: Final = "Painted and realistic are one picture each, bent by warp."
 IMAGINED: Final = (
-    "Imagined: every frame of the last row was drawn anew by X-Portrait 2 small. It was shown one picture of this person "
-    "and the driver of the row above, and it knows only the cast."
+    "Imagined: every frame of the last row was drawn anew by X-Portrait 2 small. It was shown one picture of this "
+    "person and the driver of the row above, and it knows only the cast."
 )
 
 
