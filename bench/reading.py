@@ -96,7 +96,7 @@ def main() -> None:
                     size,
                 )
                 for each, degrees in zip(heard, wrong, strict=True)
-            ]  # fmt: skip
+            ]
             columns[f"{name}: psnr_face"] += measure.psnr(results[0], snippet.truth, measure.box(snippet.face)).tolist()
             if snippet.other is not None:
                 seen = [drive.pictures for drive in drives]

@@ -54,7 +54,7 @@ WORDS: Final[Mapping[str, Words]] = {
         "A portrait of the cast does what codes say, which an encoder reads off a driver's face: X-Portrait 2 at a "
         "small size.",
         CAST,
-        "ten hours on two CPU cores, five of them shared with other programs, from the backbone and "
+        "ten hours on two CPU cores, four and a half of them shared with other programs, from the backbone and "
         "reference net of X-Portrait small",
         NOBODY + " Irises, teeth and glasses are soft; what codes say of single curves is in docs/x-portrait-2.md.",
     ),

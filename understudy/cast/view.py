@@ -57,9 +57,7 @@ def seen_turn(how: How) -> Tensor:
     """How heads are turned as the camera sees them, (b, 3) degrees as `How.turn`: a head that looks straight ahead, but
     beside the middle of the picture, is seen from its side. A face cut out of its picture shows this, and no more."""
     v = view(how, 2, 2)
-    pivot = v.turn.new_tensor(PIVOT)
-    middle = torch.einsum("bij,j->bi", v.turn, v.turn.new_tensor(CENTRE) - pivot) + pivot
-    right, up, ahead = (middle + torch.cat([v.shift, torch.zeros_like(v.shift[:, :1])], 1)).unbind(1)
+    right, up, ahead = _in_the_room(v, v.turn.new_tensor(CENTRE).expand(len(v.turn), 1, -1))[:, 0].unbind(1)
     yaw, away = torch.atan2(-right, DISTANCE - ahead), (right.square() + (DISTANCE - ahead).square()).sqrt()
     towards = torch.stack([yaw, torch.atan2(LOW - up, away), torch.zeros_like(yaw)], 1).rad2deg()
     camera = view(replace(how, turn=towards), 2, 2).turn
@@ -101,8 +99,7 @@ def rays(v: View, right: Tensor, up: Tensor) -> Rays:
     b = len(v.turn)
     pivot, centre = v.turn.new_tensor(PIVOT), v.turn.new_tensor(CENTRE)
     eye = torch.stack([v.turn.new_zeros(b), v.turn.new_full((b,), LOW), v.turn.new_full((b,), DISTANCE)], 1)
-    moved = torch.cat([v.shift, torch.zeros_like(v.shift[:, :1])], 1)
-    start = torch.einsum("bji,bj->bi", v.turn, eye - pivot - moved) + pivot - centre
+    start = torch.einsum("bji,bj->bi", v.turn, eye - pivot - _moved(v)) + pivot - centre
     way = torch.stack([right, up - LOW, torch.full_like(right, -DISTANCE)], 1)
     way = way * torch.rsqrt((way * way).sum(1, keepdim=True))
     return Rays(start, torch.einsum("bji,bjhw->bihw", v.turn, way))
@@ -110,14 +107,23 @@ def rays(v: View, right: Tensor, up: Tensor) -> Rays:
 
 def project(v: View, points: Tensor) -> tuple[Tensor, Tensor]:
     """Head-space points (b, n, 3), from the head's origin, to pixels (b, n, 2) and depths towards the camera (b, n)."""
-    pivot = v.turn.new_tensor(PIVOT)
-    world = torch.einsum("bij,bnj->bni", v.turn, points - pivot) + pivot
-    world = world + torch.cat([v.shift, torch.zeros_like(v.shift[:, :1])], 1)[:, None]
+    world = _in_the_room(v, points)
     scale = DISTANCE / (DISTANCE - world[..., 2])
     x = world[..., 0] * scale / v.zoom[:, None]
     y = (world[..., 1] - LOW) * scale / v.zoom[:, None]
     half = v.height / 2
     return torch.stack([v.width / 2 + x * half, half - y * half], -1), world[..., 2]
+
+
+def _in_the_room(v: View, points: Tensor) -> Tensor:
+    """Head-space points (b, n, 3), turned about the neck and moved with the body: right, up and towards the camera."""
+    pivot = v.turn.new_tensor(PIVOT)
+    return torch.einsum("bij,bnj->bni", v.turn, points - pivot) + pivot + _moved(v)[:, None]
+
+
+def _moved(v: View) -> Tensor:
+    """Where the body is, (b, 3)."""
+    return torch.cat([v.shift, torch.zeros_like(v.shift[:, :1])], 1)
 
 
 def on_plane(v: View, point: Tensor) -> tuple[Tensor, Tensor]:

@@ -28,7 +28,7 @@ from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig
 from understudy.generator.layers import PictureNorm
 from understudy.models import small_autoencoder
-from understudy.recipes.objectives import divergence, edges, far, told_apart, unlike, weighed
+from understudy.recipes.objectives import cost_of, divergence, heard, told_apart
 from understudy.recipes.recipe import Recipe, found, public
 from understudy.train.journal import tiled
 from understudy.train.task import Batch, Judgement, Loss, Moment, Plan, Task, Turn
@@ -184,20 +184,10 @@ def drawing(model: Pair, batch: Batch, moment: Moment, recipe: AutoencoderRecipe
         mean, log_variance = model.autoencoder.posterior(truth)
         latents = given(_sampled(mean, log_variance, moment, recipe.shaken), batch, recipe.config)
     result = model.autoencoder.reconstruct(latents).float()
-    parts = {
-        "l1": far(result, truth, weight),
-        "edges": edges(result, truth, weight),
-        "kl": divergence(mean, log_variance),
-    }
-    total = parts["l1"] + recipe.edges * parts["edges"] + recipe.kl * parts["kl"]
-    heard = min(max((moment.progress - recipe.critic_from) / 0.05, 0.0), 1.0)  # a new critic knows nothing yet
-    if heard > 0:
-        features, opinion = model.critic(result)
-        with torch.no_grad():
-            wanted, _ = model.critic(truth)
-        parts |= {"opinion": -weighed(opinion, weight), "likeness": unlike(features, wanted)}
-        total = total + heard * (recipe.opinion * parts["opinion"] + recipe.likeness * parts["likeness"])
-    return Loss(total, parts)
+    share = heard(moment.progress, recipe.critic_from)
+    total, parts = cost_of(result, truth, weight, model.critic, share, recipe)
+    parts = {**parts, "kl": divergence(mean, log_variance)}
+    return Loss(total + recipe.kl * parts["kl"], parts)
 
 
 def _sampled(mean: Tensor, log_variance: Tensor, moment: Moment, shaken: float) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor
 from understudy.diffusion.noise import denoiser
 from understudy.generator.generator import SAMPLERS, SPACINGS, Cues, Generator, Manner
 from understudy.recipes.autoencoder import Critic, CriticConfig
-from understudy.recipes.objectives import cost_of, criticised
+from understudy.recipes.objectives import cost_of, criticised, heard
 from understudy.train.task import Batch, Loss, Moment
 
 _NOISE: Final = 0x78F8
@@ -66,8 +66,7 @@ def cleared(
     (n, c, h, w), latents, and `shows` (n, frames, 3, s, s) and `shows_fine`, uint8, the true answers."""
     result = finished(model, batch, moment, cues, manner, recipe)
     truth, weight = _wanted(batch, recipe)
-    total, parts = cost_of(result, truth, weight, critic, _heard(moment, recipe), recipe)
-    return Loss(total, parts)
+    return Loss(*cost_of(result, truth, weight, critic, heard(moment.progress, recipe.critic_from), recipe))
 
 
 def criticising(
@@ -112,8 +111,3 @@ def _wanted(batch: Batch, recipe: ClearingRecipe) -> tuple[Tensor, Tensor]:
     truth = batch["shows"].flatten(0, 1).float() / 127.5 - 1
     fine = batch["shows_fine"].flatten(0, 1)[:, None].float() / 255
     return truth, 1 + recipe.fine * F.interpolate(fine, size=truth.shape[-2:], mode="bilinear")
-
-
-def _heard(moment: Moment, recipe: ClearingRecipe) -> float:
-    """How far the critic is listened to, 0 to 1: a new one knows nothing yet."""
-    return min(max((moment.progress - recipe.critic_from) / 0.05, 0.0), 1.0)

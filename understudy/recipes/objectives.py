@@ -69,19 +69,25 @@ def unlike(result: Sequence[Tensor], truth: Sequence[Tensor]) -> Tensor:
     return torch.stack(differences).mean()
 
 
+def heard(progress: float, begins: float) -> float:
+    """How far a critic is listened to that comes in when so much of a run is over, 0 to 1: a new one knows nothing
+    yet."""
+    return min(max((progress - begins) / 0.05, 0.0), 1.0)
+
+
 def cost_of(
-    result: Tensor, truth: Tensor, weight: Tensor, critic: Opinions, heard: float, costs: Costs
+    result: Tensor, truth: Tensor, weight: Tensor, critic: Opinions, share: float, costs: Costs
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
-    """What pictures (n, 3, h, w) cost, weighted by place (n, 1, h, w), and of what that consists; `heard`: how far the
-    critic is listened to, 0 to 1."""
+    """What pictures (n, 3, h, w) cost, weighted by place (n, 1, h, w), and of what that consists; `share`: how far the
+    critic is `heard`."""
     parts = {"l1": far(result, truth, weight), "edges": edges(result, truth, weight)}
     total = parts["l1"] + costs.edges * parts["edges"]
-    if heard > 0:
+    if share > 0:
         features, opinion = critic(result)
         with torch.no_grad():
             wanted, _ = critic(truth)
         parts |= {"opinion": -weighed(opinion, weight), "likeness": unlike(features, wanted)}
-        total = total + heard * (costs.opinion * parts["opinion"] + costs.likeness * parts["likeness"])
+        total = total + share * (costs.opinion * parts["opinion"] + costs.likeness * parts["likeness"])
     return total, parts
 
 

@@ -38,7 +38,7 @@ from understudy.recipes import clearing, portrayal
 from understudy.recipes.exam import begin, places
 from understudy.recipes.following import CLOSEUPS, Closeups, Doers, Learner, XPortrait2Recipe, faces, small_faces
 from understudy.recipes.head import small_head
-from understudy.recipes.objectives import cost_of, criticised
+from understudy.recipes.objectives import cost_of, criticised, heard
 from understudy.recipes.portrayal import autoencoder_of, error_of, latents_name, noisy_answers, source
 from understudy.recipes.recipe import all_found
 from understudy.recipes.rehearsal import EXAMPLES, HEAD, Rehearsal, blindness, codes
@@ -62,11 +62,11 @@ def x_portrait_2_small_stage(stage: str) -> XPortrait2Recipe:
     """One stage of the small X-Portrait 2. What to expect is in docs/training.md."""
     steps = {"expression": 2000, "together": 30_000, "clear": 3000, "time": 3000}[stage]
     filmed = stage == "time"
-    frames, together = {"time": (16, 64), "clear": (2, 16)}.get(stage, (4, 32))
+    frames, at_once = {"time": (16, 64), "clear": (2, 16)}.get(stage, (4, 32))
     return XPortrait2Recipe(
         name=f"x-portrait-2-small-{stage}",
         plan=Plan(
-            steps=steps, batch=together // frames, accumulate=1, clip=1.0, warm_up=50, floor=0.02, average=0.998,
+            steps=steps, batch=at_once // frames, accumulate=1, clip=1.0, warm_up=50, floor=0.02, average=0.998,
             bf16=True, seed=0x20 + STAGES.index(stage), judge_every=500, save_every=250, keep=2,
         ),
         start="",
@@ -202,8 +202,8 @@ def _headed(
     assert model.head is not None and model.critic is not None
     portrait, truth, weight = small_faces(batch, recipe, model.encoder.config)
     result = model.head(portrait, code).float()
-    heard = min(max((moment.progress - recipe.head.critic_from) / 0.05, 0.0), 1.0)  # a new critic knows nothing yet
-    return cost_of(result, truth, weight, model.critic, heard, recipe.head)
+    share = heard(moment.progress, recipe.head.critic_from)
+    return cost_of(result, truth, weight, model.critic, share, recipe.head)
 
 
 def _answering(model: Learner, batch: Batch, dice: Chance, recipe: XPortrait2Recipe) -> Tensor:
