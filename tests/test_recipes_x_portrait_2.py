@@ -285,7 +285,6 @@ def test_what_is_cleared_is_what_is_drawn_and_is_gone_back_through_for_one_step(
     assert steps == [False] * (clear.manner.steps - 1) + [True]
     moved = {part(name) for name, value in net.named_parameters() if value.grad is not None and bool(value.grad.any())}
     assert {"backbone", "reference", "turned", "embedding"} <= moved
-    assert batch["shows"].shape == (1, 2, 3, SIZE, SIZE) and batch["shows"].dtype == torch.uint8
     first = Moment(cast(Chance, _Same(1)), 0.0)
     some = finished(net, batch, first, cues, clear.manner, replace(clear.clearing, frames=1))
     assert torch.allclose(some, seen[:1], atol=1e-4), "frames do not depend on one another"

@@ -177,7 +177,8 @@ ALL = (
     _stage("spatial", "stage 2: notes on the portrait, and the driver's face"),
     _stage("local", "stage 3: the driver's eyes and mouth"),
     _stage("together", "stage 4: all of it at once"),
-    _stage("time", "stage 5: films"),
+    _stage("clear", "stage 5: the same, by pictures as they are seen in the end, and a critic"),
+    _stage("time", "stage 6: films"),
     Training(
         name="x-actor-small",
         makes="X-Actor small: a voice to motion",

@@ -19,7 +19,6 @@ from understudy.generator.generator import Generator, GeneratorConfig
 from understudy.motion.encoder import Encoder, EncoderConfig, FaceNetConfig, boxed, cut
 from understudy.motion.probing import curves_mirrored, curves_of, ridge
 from understudy.recipes.autoencoder import Critic
-from understudy.recipes.clearing import ClearingRecipe
 from understudy.recipes.head import Head, HeadRecipe
 from understudy.recipes.portrayal import PortrayalRecipe, Question, Questions, pictured
 from understudy.train.task import Batch, Chance
@@ -74,7 +73,6 @@ class XPortrait2Recipe(PortrayalRecipe):
     adversary: float
     """How strongly the encoder is pushed against a net that tells people by their codes (gradient reversal)."""
     head: HeadRecipe
-    clearing: ClearingRecipe
 
     def __post_init__(self) -> None:
         if not 0 <= self.varied <= 1:
@@ -164,9 +162,8 @@ class Doers(Questions):
     def more(self, asked: Sequence[Question], turned: Tensor) -> Batch:
         """uint8 pictures: `driver` (n, f, 3, s, s) with `ground`; boxes: `box` (n, f, 3) of drivers, `then` (n, 3) of
         the driver doing what the portrait does; `shown` (n, 3, s, s) with `shown_box`, the portrait; `who` (n,), the
-        driver's number. To be cleared also `shows` (n, k, 3, s, s) with `shows_fine`, the first answers. Where the
-        encoder learns also `curves` (n, f, 55), what drivers do, as it is seen; `truth` (n, f, 3, s, s) with
-        `truth_ground`, `truth_box` and `truth_fine`."""
+        driver's number. Where the encoder learns also `curves` (n, f, 55), what drivers do, as it is seen; `truth`
+        (n, f, 3, s, s) with `truth_ground`, `truth_box` and `truth_fine`."""
         seen = self.seen([q.drivers for q in asked], turned, "picture", "ground", "centres")
         then = self.seen([(q.driver_then,) for q in asked], turned, "centres")["centres"][:, 0]
         portrait = self.seen([(q.portrait,) for q in asked], turned, "picture", "centres")
@@ -176,9 +173,6 @@ class Doers(Questions):
             "shown": portrait["picture"][:, 0], "shown_box": boxed(portrait["centres"][:, 0]),
             "who": torch.tensor([q.drivers[0] // moments for q in asked]),
         }  # fmt: skip
-        if self.recipe.stage == "clear":
-            some = self.seen([q.answers[: self.recipe.clearing.frames] for q in asked], turned, "picture", "fine")
-            batch |= {"shows": some["picture"], "shows_fine": some["fine"]}
         if self.recipe.still:
             return batch
         if not self.recipe.data:

@@ -23,6 +23,7 @@ from understudy.diffusion.noise import chance, mixed_noise, noised, target
 from understudy.generator.autoencoder import Autoencoder
 from understudy.generator.generator import GeneratorConfig, Manner
 from understudy.recipes.autoencoder import pixels
+from understudy.recipes.clearing import ClearingRecipe
 from understudy.recipes.recipe import Recipe, found
 from understudy.train.task import Batch, Moment
 
@@ -62,6 +63,7 @@ class PortrayalRecipe(Recipe):
     """Levels of noise: the logistic function of a Gaussian (Esser et al. 2024). Where everything goes is decided at the
     highest levels, so its middle is high: at 0, one sample in seventy would be noisier than 0.9. A spread of 0: all
     levels alike, as Stable Diffusion was trained."""
+    clearing: ClearingRecipe
     judged: int
     """Held-out questions that are judged."""
     manner: Manner
@@ -129,15 +131,19 @@ class Questions:
         self.count = len(latents) // self.ensembles.pictures
 
     def batch(self, numbers: Sequence[int]) -> Batch:
-        """`portrait` (n, c, h, w) and `answer` (n, f, c, h, w), latents; `fine` (n, f, h, w), uint8; and `more`."""
+        """`portrait` (n, c, h, w) and `answer` (n, f, c, h, w), latents; `fine` (n, f, h, w), uint8; to be
+        cleared, `counts` (n, k, h, w), finer, of the first answers; and `more`."""
         asked = [question(self.recipe, self.ensembles, self.count, n) for n in numbers]
         turned = torch.tensor([q.mirrored for q in asked])
         answers = [q.answers for q in asked]
         answer = self._latents(answers, turned)
-        fine = self.seen(answers, turned, "fine")["fine"]
-        fine = F.adaptive_max_pool2d(fine.float(), answer.shape[-1]).round().to(torch.uint8)
+        counts = self.seen(answers, turned, "fine")["fine"]
+        fine = F.adaptive_max_pool2d(counts.float(), answer.shape[-1]).round().to(torch.uint8)
         portrait = self._latents([(q.portrait,) for q in asked], turned)[:, 0]
-        return {"portrait": portrait, "answer": answer, "fine": fine, **self.more(asked, turned)}
+        batch = {"portrait": portrait, "answer": answer, "fine": fine, **self.more(asked, turned)}
+        if self.recipe.stage == "clear":
+            batch["counts"] = counts[:, : self.recipe.clearing.frames]
+        return batch
 
     def more(self, asked: Sequence[Question], turned: Tensor) -> Batch:
         """What a recipe wants to see besides. `turned` (n,): those that are seen in a mirror."""

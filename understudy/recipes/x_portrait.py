@@ -9,13 +9,15 @@ along both axes by chance, so that the driver's looks say nothing and proportion
 2. spatial    the reference net and the first control net, on single pictures; the backbone stands still
 3. local      the second control net: eyes and mouth
 4. together   all of them; not published, and what a small backbone needs
-5. time       attention along the film; all else stands still
+5. clear      the same, through pictures as they are seen in the end, and a critic (see `clearing`); not published
+6. time       attention along the film; all else stands still
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -30,6 +32,7 @@ from understudy.errors import BadOption
 from understudy.generator.generator import Cues, Generator, GeneratorConfig
 from understudy.generator.hints import aligned, between, moved, patched, stretched
 from understudy.models import published_manner, small_manner, x_portrait, x_portrait_small
+from understudy.recipes import clearing
 from understudy.recipes.autoencoder import pixels
 from understudy.recipes.exam import Exam, begin, copied, places
 from understudy.recipes.portrayal import (
@@ -46,12 +49,13 @@ from understudy.recipes.recipe import all_found
 from understudy.train.journal import tiled
 from understudy.train.task import Batch, Chance, Loss, Moment, Plan, Task, Turn
 
-STAGES: Final = ("prior", "spatial", "local", "together", "time")
+STAGES: Final = ("prior", "spatial", "local", "together", "clear", "time")
 LEARNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "prior": ("backbone",),
     "spatial": ("reference", "control 0"),
     "local": ("control 1",),
     "together": ("backbone", "reference", "control 0", "control 1"),
+    "clear": ("backbone", "reference", "control 0", "control 1"),
     "time": ("time",),
 }
 """Which parts of a generator (see `generator.part`) learn in a stage."""
@@ -62,7 +66,7 @@ _STRETCH, _SHIFT = range(0x7874, 0x7876)
 class XPortraitRecipe(PortrayalRecipe):
     """All that a stage of X-Portrait depends on."""
 
-    stage: Literal["prior", "spatial", "local", "together", "time"]
+    stage: Literal["prior", "spatial", "local", "together", "clear", "time"]
     local: bool
     """Whether there is a control net for eyes and mouth at all (if not: the paper's other ablation)."""
     stretch: float
@@ -77,13 +81,13 @@ class XPortraitRecipe(PortrayalRecipe):
 
 def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
     """One stage of the small X-Portrait. What to expect is in docs/training.md."""
-    steps = {"prior": 1500, "spatial": 3000, "local": 1500, "together": 30_000, "time": 3000}[stage]
+    steps = {"prior": 1500, "spatial": 3000, "local": 1500, "together": 30_000, "clear": 3000, "time": 3000}[stage]
     filmed = stage == "time"
-    frames = {"prior": 1, "time": 16}.get(stage, 4)
+    frames, at_once = {"prior": (1, 32), "clear": (2, 16), "time": (16, 64)}.get(stage, (4, 32))
     return XPortraitRecipe(
         name=f"x-portrait-small-{stage}",
         plan=Plan(
-            steps=steps, batch=(64 if filmed else 32) // frames, accumulate=1, clip=1.0, warm_up=50, floor=0.02,
+            steps=steps, batch=at_once // frames, accumulate=1, clip=1.0, warm_up=50, floor=0.02,
             average=0.998, bf16=True, seed=STAGES.index(stage), judge_every=500, save_every=250, keep=2,
         ),
         start="",
@@ -92,7 +96,7 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
         autoencoder="autoencoder-small.safetensors",
         pictures=4352 if filmed else 10_240,
         frames=frames,
-        rate=3e-3,
+        rate=1e-3 if stage == "clear" else 3e-3,
         optimiser="muon",
         local=True,
         data="",
@@ -105,6 +109,7 @@ def x_portrait_small_stage(stage: str) -> XPortraitRecipe:
         fine=2.0,
         level_middle=1.4,
         level_spread=1.4,
+        clearing=clearing.small_clearing(),
         judged=4 if filmed else 24,
         manner=small_manner(),
         storage="int8",
@@ -208,6 +213,31 @@ def drawing(model: Generator, batch: Batch, moment: Moment, recipe: XPortraitRec
     return Loss(total, {"flow": total, "told": told.float().mean()})
 
 
+def clear(model: clearing.Watched, batch: Batch, moment: Moment, recipe: XPortraitRecipe) -> Loss:
+    """The same, and what pictures cost."""
+    about_noise = drawing(model.generator, batch, moment, recipe)
+    pictures = _seen(model.generator, batch, moment, recipe)
+    batch |= clearing.left(pictures)
+    found = clearing.cleared(model.critic, pictures, moment, recipe.clearing)
+    total = about_noise.total + recipe.clearing.weight * found.total
+    return Loss(total, {**about_noise.parts, **found.parts})
+
+
+def criticising(model: clearing.Watched, batch: Batch, moment: Moment, recipe: XPortraitRecipe) -> Loss:
+    """What the critic makes smaller."""
+    pictures = clearing.found(batch)
+    if pictures is None:
+        with torch.no_grad():
+            pictures = _seen(model.generator, batch, moment, recipe)
+    return clearing.criticising(model.critic, pictures, moment, recipe.clearing)
+
+
+def _seen(model: Generator, batch: Batch, moment: Moment, recipe: XPortraitRecipe) -> clearing.Seen:
+    with torch.no_grad(), torch.autocast(batch["driver"].device.type, enabled=False):
+        hints = cues(batch, moment.chance, recipe, len(model.config.controls))
+    return clearing.seen(model, batch, moment, hints, recipe.manner, recipe.clearing)
+
+
 class Rehearsal(Exam):
     """Held-out people, driven by others."""
 
@@ -242,30 +272,27 @@ def task(recipe: XPortraitRecipe, folder: Path) -> Task:
     latents = shards.Shards(drawn / latents_name(recipe), recipe.pictures)
     exam = Rehearsal(recipe, config, str(shards.said(drawn).get("looks", "")))
 
-    def objective(model: Generator, batch: Batch, moment: Moment) -> Loss:
-        return drawing(model, batch, moment, recipe)
-
-    def show(model: Generator, batch: Batch) -> dict[str, Tensor]:
-        return {"first-batch": shown(model, batch, recipe)}
-
-    return Task(
+    watched = recipe.stage == "clear"
+    turns = (
+        Turn(
+            name="draw", learns=places(model, LEARNERS[recipe.stage]), rate=recipe.rate, betas=(0.9, 0.99),
+            objective=partial(clear if watched else drawing, recipe=recipe), optimiser=recipe.optimiser,
+        ),
+    )  # fmt: skip
+    about = Task(
         identity=weights.as_json(recipe),
         plan=recipe.plan,
         model=model,
-        turns=(
-            Turn(
-                name="draw", learns=places(model, LEARNERS[recipe.stage]), objective=objective, rate=recipe.rate,
-                betas=(0.9, 0.99), optimiser=recipe.optimiser,
-            ),
-        ),
+        turns=turns,
         data=Drivers(recipe, shards.Shards(drawn, recipe.pictures), latents),
-        show=show,
+        show=partial(shown, recipe=recipe),
         judge=exam.judge,
         keep=exam.keep,
-    )  # fmt: skip
+    )
+    return clearing.watched(about, partial(criticising, recipe=recipe), recipe.clearing) if watched else about
 
 
-def shown(model: Generator, batch: Batch, recipe: XPortraitRecipe) -> Tensor:
+def shown(model: Generator, batch: Batch, recipe: XPortraitRecipe) -> dict[str, Tensor]:
     """What is given and what is wanted: the portrait, the hints, the answer, and what counts more."""
     few = min(len(batch["answer"]), 8)
     some = {name: value[:few] if name in ("portrait", "map") else value[:few, :1] for name, value in batch.items()}
@@ -273,4 +300,4 @@ def shown(model: Generator, batch: Batch, recipe: XPortraitRecipe) -> Tensor:
     if recipe.stage != "prior":
         hints = cues(some, Chance(recipe.plan.seed, tuple(range(few))), recipe, 2).hints
         rows[1:1] = [hint / 2 + 0.5 for hint in hints]
-    return tiled([*rows, some["fine"].float() / 255])
+    return {"first-batch": tiled([*rows, some["fine"].float() / 255])}

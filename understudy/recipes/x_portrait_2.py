@@ -124,7 +124,9 @@ def learning(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Rec
         total = total + parts["flow"]
         if recipe.stage == "clear":
             assert model.critic is not None
-            found = clearing.cleared(model.generator, model.critic, batch, moment, cues, recipe.manner, recipe.clearing)
+            pictures = clearing.seen(model.generator, batch, moment, cues, recipe.manner, recipe.clearing)
+            batch |= clearing.left(pictures)
+            found = clearing.cleared(model.critic, pictures, moment, recipe.clearing)
             total, parts = total + recipe.clearing.weight * found.total, {**parts, **found.parts}
     if model.head is not None:
         cost, costs = _headed(model, batch, moment, code, recipe)
@@ -244,9 +246,7 @@ def criticising(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2
     """What the critic makes smaller, on one frame of each question."""
     assert model.critic is not None
     if recipe.stage == "clear":
-        with torch.no_grad():
-            cues = _cues(model.generator, batch, _read(model, batch, moment.chance, recipe))
-        return clearing.criticising(model.generator, model.critic, batch, moment, cues, recipe.manner, recipe.clearing)
+        return clearing.criticising(model.critic, _seen(model, batch, moment, recipe), moment, recipe.clearing)
     assert model.head is not None
     few = {name: value[:, :1] if value.ndim > 2 and name not in ("portrait", "shown") else value
            for name, value in batch.items()}  # fmt: skip
@@ -255,6 +255,14 @@ def criticising(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2
         portrait, truth, weight = small_faces(few, recipe, model.encoder.config)
         result = model.head(portrait, code).float()
     return Loss(criticised(model.critic, result, truth, weight), {})
+
+
+def _seen(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Recipe) -> clearing.Seen:
+    if (pictures := clearing.found(batch)) is not None:
+        return pictures
+    with torch.no_grad():
+        cues = _cues(model.generator, batch, _read(model, batch, moment.chance, recipe))
+        return clearing.seen(model.generator, batch, moment, cues, recipe.manner, recipe.clearing)
 
 
 def prepare(
