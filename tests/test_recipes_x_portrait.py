@@ -14,11 +14,14 @@ from understudy.data.ensemble import Ensembles, drawn_ahead, mirrored
 from understudy.errors import BadOption
 from understudy.generator.autoencoder import Autoencoder, AutoencoderConfig
 from understudy.generator.generator import Generator, GeneratorConfig, part
+from understudy.recipes.clearing import Watched
 from understudy.recipes.portrayal import Questions, prepare, question, source
 from understudy.recipes.x_portrait import (
     LEARNERS,
     STAGES,
     XPortraitRecipe,
+    clear,
+    criticising,
     cues,
     drawing,
     task,
@@ -67,9 +70,11 @@ def toy(stage: str, folder: Path, **others: object) -> XPortraitRecipe:
     recipe = x_portrait_small_stage(stage)
     plan = replace(recipe.plan, steps=4, batch=4, judge_every=4, save_every=2, warm_up=0)
     frames = {"prior": 1, "time": 4}.get(stage, 2)
+    clearing = replace(recipe.clearing, critic=replace(recipe.clearing.critic, widths=(8, 8), groups=4))
     return replace(
         recipe, plan=plan, config=small(recipe.config), autoencoder=str(folder / "autoencoder.safetensors"),
-        pictures=10 if stage == "time" else 32, frames=frames, judged=2, storage="fp32", **others,
+        pictures=10 if stage == "time" else 32, frames=frames, judged=2, storage="fp32",
+        clearing=clearing, **others,
     )  # fmt: skip
 
 
@@ -119,10 +124,23 @@ def test_a_finished_generator_may_learn_on(ground: Path, tmp_path: Path) -> None
     assert all(torch.equal(value, known[name]) for name, value in model.state_dict().items() if name in known)
 
 
-@pytest.mark.parametrize("stage", ["together", "time"])
+def test_a_critic_sees_what_was_drawn_whether_it_was_left_or_is_drawn_again(ground: Path, tmp_path: Path) -> None:
+    """A wrapper may give every turn a batch of its own."""
+    run(toy("together", ground), ground, tmp_path)
+    recipe = toy("clear", ground, start=str(tmp_path / "x-portrait-small-together.safetensors"))
+    what = task(recipe, ground)
+    assert isinstance(what.model, Watched)
+    batch, when = what.data.batch(range(4)), Moment(Chance(0, (0, 1, 2, 3)), 0.5)
+    apart = dict(batch)
+    clear(what.model, batch, when, recipe)
+    left, again = (float(criticising(what.model, some, when, recipe).total) for some in (batch, apart))
+    assert left == pytest.approx(again, rel=1e-5) and len(batch) > len(apart)
+
+
+@pytest.mark.parametrize("stage", ["together", "clear", "time"])
 def test_a_stopped_stage_resumes_bit_for_bit(ground: Path, tmp_path: Path, stage: str) -> None:
     start = ""
-    if stage == "time":
+    if stage != "together":
         run(toy("together", ground), ground, tmp_path / "before")
         start = str(tmp_path / "before" / "x-portrait-small-together.safetensors")
     recipe = toy(stage, ground, start=start)

@@ -29,7 +29,7 @@ from understudy.generator.generator import Generator, GeneratorConfig, Likeness,
 from understudy.models import cast_head, x_portrait_2
 from understudy.motion.code import NAMES, TURN
 from understudy.motion.encoder import EncoderConfig, FaceNetConfig
-from understudy.recipes import COURSES, named
+from understudy.recipes import COURSES, clearing, named
 from understudy.recipes.autoencoder import Critic
 from understudy.recipes.clearing import finished
 from understudy.recipes.following import Closeups, Doers, Learner, XPortrait2Recipe, faces
@@ -288,6 +288,28 @@ def test_what_is_cleared_is_what_is_drawn_and_is_gone_back_through_for_one_step(
     first = Moment(cast(Chance, _Same(1)), 0.0)
     some = finished(net, batch, first, cues, clear.manner, replace(clear.clearing, frames=1))
     assert torch.allclose(some, seen[:1], atol=1e-4), "frames do not depend on one another"
+    pictures = clearing.seen(net, batch, same, cues, clear.manner, clear.clearing)
+    assert torch.equal(pictures.truth, net.autoencoder.decode(batch["answer"].flatten(0, 1).float())), "not its hand"
+    assert torch.allclose(pictures.result, seen, atol=1e-4) and pictures.weight.shape == (2, 1, SIZE, SIZE)
+    assert bool((pictures.weight.amax((1, 2, 3)) > 3).all()) and float(pictures.weight.min()) == 1
+
+
+def test_a_critic_that_a_little_noise_unsettles_pays_for_it(ground: Path) -> None:
+    recipe = replace(toy("clear", ground).clearing, frames=1)
+    torch.manual_seed(0)
+    pictures = clearing.Seen(torch.rand(4, 3, 32, 32), torch.rand(4, 3, 32, 32), torch.ones(4, 1, 32, 32))
+    critic = Critic(recipe.critic)
+    calm = clearing.criticising(critic, pictures, moment(), recipe)
+    with torch.no_grad():
+        critic.conv_out.weight *= 10
+        assert critic.conv_out.bias is not None
+        critic.conv_out.bias += 100  # to be sure of everything is not to be unsettled
+    loud = clearing.criticising(critic, pictures, moment(), recipe)
+    assert float(loud.parts["steep"]) == pytest.approx(100 * float(calm.parts["steep"]), rel=1e-2)
+    bold = replace(recipe, steep=0.0)
+    assert float(clearing.criticising(critic, pictures, moment(), bold).total) == pytest.approx(
+        float(loud.parts["apart"])
+    )
 
 
 def _sitter(net: Generator, batch: Batch) -> Sitter:
