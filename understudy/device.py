@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
+_BF16: Final = ("avx512_bf16", "amx_bf16")
 _KEEPING: Final = ((-4, 0), (-1, 2**31 - 1), (-2, 64 * 2**20))
 """mallopt's M_MMAP_MAX, M_TRIM_THRESHOLD and M_TOP_PAD: all from one heap, which never shrinks and grows by much."""
 
@@ -58,6 +60,15 @@ def ran_out(error: BaseException) -> bool:
         return True
     said = str(error)
     return isinstance(error, RuntimeError) and ("DefaultCPUAllocator" in said or "MPS backend out of memory" in said)
+
+
+def rough(device: torch.device) -> AbstractContextManager[object]:
+    """Within it, what need not be exact is computed in bf16, where that is quicker: on CPUs that multiply in it."""
+    library = _torch()
+    if device.type == "cpu" and any(library.cpu.get_capabilities().get(name) for name in _BF16):
+        found: AbstractContextManager[object] = library.autocast("cpu", library.bfloat16)
+        return found
+    return nullcontext()
 
 
 def let_go(device: torch.device) -> None:

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from understudy.device import rough
 from understudy.diffusion import samplers
 from understudy.diffusion.guidance import guided
 from understudy.diffusion.noise import (
@@ -313,7 +314,7 @@ class Generator(nn.Module):
         local control, the first alone is seen."""
         if self.turned is None:
             return tuple(net.encode(hint) for net, hint in zip(self.control_nets, hints, strict=False))
-        with torch.no_grad():
+        with torch.no_grad(), rough(self.turned.weight.device):  # where things go is all that is taken from it
             latents = [self.autoencoder.encode(hint) for hint in hints]
         return tuple(self.turned(each.to(self.turned.weight.dtype)) for each in latents)
 
