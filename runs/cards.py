@@ -54,9 +54,9 @@ WORDS: Final[Mapping[str, Words]] = {
         "A portrait of the cast does what codes say, which an encoder reads off a driver's face: X-Portrait 2 at a "
         "small size.",
         CAST,
-        "ten hours on two CPU cores, four and a half of them shared with other programs, from the backbone and "
+        "eleven and a half hours on two CPU cores, six of them shared with other programs, from the backbone and "
         "reference net of X-Portrait small",
-        NOBODY + " Irises, teeth and glasses are soft; what codes say of single curves is in docs/x-portrait-2.md.",
+        NOBODY + " Glasses and curls are painted over; what codes say of single curves is in docs/x-portrait-2.md.",
     ),
     "x-actor-small": Words(
         "A voice to a performance without end: 58 numbers a frame (ARKit's coefficients, turn and place).",

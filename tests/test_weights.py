@@ -12,7 +12,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from understudy import models, weights
-from understudy.errors import BadWeights, MissingFile
+from understudy.errors import BadOption, BadWeights, MissingFile
 from understudy.generator.autoencoder import Autoencoder
 
 TOY = replace(models.small_autoencoder(), widths=(16, 32), groups=8)
@@ -112,3 +112,19 @@ def test_damaged_foreign_and_absent_files_are_refused(tmp_path: Path) -> None:
 def test_nothing_half_written_is_left(tmp_path: Path) -> None:
     weights.save(tmp_path / "m.safetensors", {"m": torch.ones(2)}, about("fp32"))
     assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_weights_between_two_are_either_at_the_ends_and_refuse_strangers(tmp_path: Path) -> None:
+    one, other = (weights.Weights(about("fp32"), {"m": torch.randn(3, 4), "b": torch.randn(3)}) for _ in range(2))
+    for share, like in ((0.0, one), (1.0, other)):
+        found = weights.between(one, other, share)
+        assert all(torch.equal(value, like.tensors[name]) for name, value in found.tensors.items())
+    middle = weights.between(one, other, 0.25)
+    assert torch.allclose(middle.tensors["b"], 0.75 * one.tensors["b"] + 0.25 * other.tensors["b"])
+    assert middle.about.recipe["between"]["share"] == 0.25 and "psnr" not in middle.about.figures
+    weights.save(tmp_path / "between.safetensors", middle.tensors, middle.about)
+    assert weights.load(tmp_path / "between.safetensors").about.recipe == middle.about.recipe
+    with pytest.raises(BadOption, match="from 0 to 1"):
+        weights.between(one, other, 1.5)
+    with pytest.raises(BadWeights, match="not weights of one net"):
+        weights.between(one, weights.Weights(about("fp32"), {"m": torch.randn(3, 5), "b": torch.randn(3)}), 0.5)

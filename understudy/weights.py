@@ -11,7 +11,7 @@ import subprocess
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from understudy import __version__
-from understudy.errors import BadWeights, MissingFile
+from understudy.errors import BadOption, BadWeights, MissingFile
 
 Storage = Literal["fp32", "bf16", "int8"]
 FORMAT: Final = 1
@@ -118,6 +118,27 @@ def fill(net: nn.Module, weights: Weights) -> list[str]:
     net.load_state_dict({name: weights.tensors[name] for name in places})
     unknown = [name for name in weights.tensors if name not in places]
     return [f"{weights.about.name} has weights that nothing here takes: {', '.join(unknown)}"] if unknown else []
+
+
+def between(one: Weights, other: Weights, share: float) -> Weights:
+    """Weights that lie between two of one net, `share` of the way from one to the other, number by number (Wortsman et
+    al. 2022): of two of which one comes from the other, nearly the best of both. They say of themselves what the other
+    says, and between what they lie; what was measured of either is true of neither.
+
+    Raises BadOption for a share that is not from 0 to 1, and BadWeights for weights of two nets."""
+    if not 0 <= share <= 1:
+        raise BadOption("Between is from 0 to 1", f"a share of {share:g}", "0.5")
+    shapes = [{name: value.shape for name, value in each.tensors.items()} for each in (one, other)]
+    if shapes[0] != shapes[1] or one.about.config != other.about.config:
+        raise BadWeights(
+            f"{one.about.name} and {other.about.name} are not weights of one net",
+            f"{len(set(shapes[0].items()) ^ set(shapes[1].items()))} tensors are in one of them, or of another shape",
+            "two of which one was learnt from the other",
+        )
+    tensors = {name: torch.lerp(one.tensors[name], value, share) for name, value in other.tensors.items()}
+    told = {"share": share, "from": {"name": one.about.name, "commit": one.about.commit}}
+    steps = {name: value for name, value in other.about.figures.items() if name == "step"}
+    return Weights(replace(other.about, recipe={**other.about.recipe, "between": told}, figures=steps), tensors)
 
 
 @cache

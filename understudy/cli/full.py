@@ -1,4 +1,4 @@
-"""`understudy fetch`, `weights convert`, `plan`: the published models, from their files to what fits here."""
+"""`understudy fetch`, `weights`, `plan`: models, from their files to what fits here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from understudy.cli import say
 from understudy.cli.options import Device, Force, Json
 
-weights = typer.Typer(name="weights", help="Weights that others have published.", no_args_is_help=True)
+weights = typer.Typer(name="weights", help="Files of weights: published ones, and our own.", no_args_is_help=True)
 NAME = "What was published: x-portrait, x-portrait-2, clip-pictures, tiny-autoencoder, lcm-lora, ..."
 
 
@@ -64,6 +64,24 @@ def convert(
     say.line(f"{done.output}: {done.tensors} tensors; {done.dropped} known ones dropped. Licence: {published.licence}")
     if json:
         say.object_last({"output": str(done.output), "tensors": done.tensors, "warnings": done.warnings})
+
+
+@weights.command()
+def between(
+    one: Annotated[Path, typer.Argument(metavar="ONE", help="Weights of ours.", show_default=False)],
+    other: Annotated[Path, typer.Argument(metavar="OTHER", help="What it has become.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where it goes.", show_default=False)],
+    share: Annotated[float, typer.Option("--share", help="0 is ONE, 1 is OTHER.")] = 0.5,
+    force: Force = False,
+) -> None:
+    """Weights that lie between ONE and OTHER: much of what was learnt last, and little of what it cost."""
+    from understudy import weights as files
+    from understudy.clip.landing import refuse_existing
+
+    refuse_existing(out, force)
+    found = files.between(files.load(one), files.load(other), share)
+    files.save(out, found.tensors, found.about)
+    say.line(f"{out}: {len(found.tensors)} tensors, {share:g} of the way")
 
 
 def fetch(
