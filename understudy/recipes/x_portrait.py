@@ -9,8 +9,10 @@ along both axes by chance, so that the driver's looks say nothing and proportion
 2. spatial    the reference net and the first control net, on single pictures; the backbone stands still
 3. local      the second control net: eyes and mouth
 4. together   all of them; not published, and what a small backbone needs
-5. clear      the same, through pictures as they are seen in the end, and a critic (see `clearing`); not published
-6. time       attention along the film; all else stands still
+5. time       attention along the film; all else stands still
+
+Between the last two, `clear`, if wanted: the same as `together`, through pictures as they are seen in the end, and a
+critic (see `clearing`). It is no part of the course: eyes and mouths become clearer, and more of the driver is seen.
 """
 
 from __future__ import annotations
