@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from understudy import device
 from understudy.errors import BadOption, MissingExtra
@@ -100,3 +101,16 @@ def test_whoever_has_told_glibc_otherwise_is_left_alone(monkeypatch: pytest.Monk
 def test_elsewhere_memory_is_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not device.keep_memory()
+
+
+@pytest.mark.parametrize("multiplies", [True, False])
+def test_what_need_not_be_exact_is_in_bf16_where_a_cpu_multiplies_in_it(
+    monkeypatch: pytest.MonkeyPatch, multiplies: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": multiplies})
+    with device.rough(torch.device("cpu")):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == (torch.bfloat16 if multiplies else torch.float32)
+    assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+    with device.rough(torch.device("meta")):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32

@@ -133,7 +133,7 @@ def test_a_critic_sees_what_was_drawn_whether_it_was_left_or_is_drawn_again(grou
     batch, when = what.data.batch(range(4)), Moment(Chance(0, (0, 1, 2, 3)), 0.5)
     apart = dict(batch)
     clear(what.model, batch, when, recipe)
-    left, again = (float(criticising(what.model, some, when, recipe).total) for some in (batch, apart))
+    left, again = (criticising(what.model, some, when, recipe).total.item() for some in (batch, apart))
     assert left == pytest.approx(again, rel=1e-5) and len(batch) > len(apart)
 
 

@@ -288,6 +288,8 @@ def test_what_is_cleared_is_what_is_drawn_and_is_gone_back_through_for_one_step(
     first = Moment(cast(Chance, _Same(1)), 0.0)
     some = finished(net, batch, first, cues, clear.manner, replace(clear.clearing, frames=1))
     assert torch.allclose(some, seen[:1], atol=1e-4), "frames do not depend on one another"
+    counts = batch["counts"]
+    assert counts.shape[:2] == (1, 2) and counts.ndim == 4 and counts.dtype == torch.uint8
     pictures = clearing.seen(net, batch, same, cues, clear.manner, clear.clearing)
     assert torch.equal(pictures.truth, net.autoencoder.decode(batch["answer"].flatten(0, 1).float())), "not its hand"
     assert torch.allclose(pictures.result, seen, atol=1e-4) and pictures.weight.shape == (2, 1, SIZE, SIZE)

@@ -65,7 +65,8 @@ def ran_out(error: BaseException) -> bool:
 def rough(device: torch.device) -> AbstractContextManager[object]:
     """Within it, what need not be exact is computed in bf16, where that is quicker: on CPUs that multiply in it."""
     library = _torch()
-    if device.type == "cpu" and any(library.cpu.get_capabilities().get(name) for name in _BF16):
+    says = hasattr(library.cpu, "get_capabilities")  # not every torch that is allowed does
+    if device.type == "cpu" and says and any(library.cpu.get_capabilities().get(name) for name in _BF16):
         found: AbstractContextManager[object] = library.autocast("cpu", library.bfloat16)
         return found
     return nullcontext()

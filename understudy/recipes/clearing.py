@@ -14,6 +14,7 @@ from it but to fool it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
@@ -122,9 +123,12 @@ def left(pictures: Seen) -> Batch:
     return {_RESULT: pictures.result.detach(), _TRUTH: pictures.truth, _WEIGHT: pictures.weight}
 
 
-def found(batch: Batch) -> Seen | None:
-    """What was left in a batch; None where a wrapper had given a copy of it to the turn before."""
-    return Seen(batch[_RESULT], batch[_TRUTH], batch[_WEIGHT]) if _RESULT in batch else None
+def found(batch: Batch, again: Callable[[], Seen]) -> Seen:
+    """What was left in a batch, or, where a wrapper had given a copy of it to the turn before, the same drawn again."""
+    if _RESULT in batch:
+        return Seen(batch[_RESULT], batch[_TRUTH], batch[_WEIGHT])
+    with torch.no_grad():
+        return again()
 
 
 def cleared(critic: Critic, pictures: Seen, moment: Moment, recipe: ClearingRecipe) -> Loss:

@@ -227,10 +227,7 @@ def clear(model: clearing.Watched, batch: Batch, moment: Moment, recipe: XPortra
 
 def criticising(model: clearing.Watched, batch: Batch, moment: Moment, recipe: XPortraitRecipe) -> Loss:
     """What the critic makes smaller."""
-    pictures = clearing.found(batch)
-    if pictures is None:
-        with torch.no_grad():
-            pictures = _seen(model.generator, batch, moment, recipe)
+    pictures = clearing.found(batch, lambda: _seen(model.generator, batch, moment, recipe))
     return clearing.criticising(model.critic, pictures, moment, recipe.clearing)
 
 
@@ -281,7 +278,7 @@ def task(recipe: XPortraitRecipe, folder: Path) -> Task:
             objective=partial(clear if watched else drawing, recipe=recipe), optimiser=recipe.optimiser,
         ),
     )  # fmt: skip
-    about = Task(
+    alone = Task(
         identity=weights.as_json(recipe),
         plan=recipe.plan,
         model=model,
@@ -291,7 +288,7 @@ def task(recipe: XPortraitRecipe, folder: Path) -> Task:
         judge=exam.judge,
         keep=exam.keep,
     )
-    return clearing.watched(about, partial(criticising, recipe=recipe), recipe.clearing) if watched else about
+    return clearing.watched(alone, partial(criticising, recipe=recipe), recipe.clearing) if watched else alone
 
 
 def shown(model: Generator, batch: Batch, recipe: XPortraitRecipe) -> dict[str, Tensor]:

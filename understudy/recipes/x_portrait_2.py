@@ -246,7 +246,8 @@ def criticising(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2
     """What the critic makes smaller, on one frame of each question."""
     assert model.critic is not None
     if recipe.stage == "clear":
-        return clearing.criticising(model.critic, _seen(model, batch, moment, recipe), moment, recipe.clearing)
+        pictures = clearing.found(batch, lambda: _seen(model, batch, moment, recipe))
+        return clearing.criticising(model.critic, pictures, moment, recipe.clearing)
     assert model.head is not None
     few = {name: value[:, :1] if value.ndim > 2 and name not in ("portrait", "shown") else value
            for name, value in batch.items()}  # fmt: skip
@@ -258,11 +259,8 @@ def criticising(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2
 
 
 def _seen(model: Learner, batch: Batch, moment: Moment, recipe: XPortrait2Recipe) -> clearing.Seen:
-    if (pictures := clearing.found(batch)) is not None:
-        return pictures
-    with torch.no_grad():
-        cues = _cues(model.generator, batch, _read(model, batch, moment.chance, recipe))
-        return clearing.seen(model.generator, batch, moment, cues, recipe.manner, recipe.clearing)
+    cues = _cues(model.generator, batch, _read(model, batch, moment.chance, recipe))
+    return clearing.seen(model.generator, batch, moment, cues, recipe.manner, recipe.clearing)
 
 
 def prepare(
